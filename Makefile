@@ -1,0 +1,35 @@
+# `make demo` and `make test` need only python3 and a C++ compiler; everything else they install into .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+# Versions this tree is tested with; `make CONSTRAINTS=` takes the newest instead.
+CONSTRAINTS ?= -c .ci/constraints.txt
+
+.PHONY: demo test install develop check clean
+
+demo: install
+	$(BIN)/onnxray demo
+
+test: install check
+	$(BIN)/python -m pytest
+
+check:
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/clang-format --dry-run --Werror $$(find kernels -name '*.[ch]pp' -o -name '*.cu' -o -name '*.cuh')
+	$(BIN)/mypy -p onnxray
+
+install: .venv/installed
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation --force-reinstall .
+
+# An editable install: edits and new files are seen at once.
+develop: .venv/installed
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+
+# All dependencies, once, and again when pyproject.toml changes.
+.venv/installed: pyproject.toml .ci/constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet $(CONSTRAINTS) ".[demo,verify,zarr,graphviz,dev]"
+	touch $@
+
+clean:
+	rm -rf .venv build dist

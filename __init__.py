@@ -1,0 +1,42 @@
+"""onnxray: any trained vision model file in; pictures, tables and numbers that explain it out.
+
+>>> import onnxray
+>>> model = onnxray.load("squeezenet.onnx")
+>>> model.summary().total_macs
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .engine.model import Model as Model
+    from .engine.model import load as load
+    from .importers.errors import InputError as InputError
+    from .importers.input_spec import InputSpec as InputSpec
+
+# Public name -> module that defines it. Resolved on first use, so that `import onnxray` stays instant and
+# brings in neither torch nor onnxruntime.
+_PUBLIC = {
+    "load": ".engine.model",
+    "Model": ".engine.model",
+    "InputSpec": ".importers.input_spec",
+    "InputError": ".importers.errors",
+}
+
+__all__ = sorted([*_PUBLIC, "__version__"])
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("onnxray")
+    if name in _PUBLIC:
+        return getattr(import_module(_PUBLIC[name], __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

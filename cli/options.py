@@ -1,0 +1,115 @@
+"""What every verb that takes a model shares: the MODEL argument and the options that say how to read it."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..importers.errors import InputError
+
+if TYPE_CHECKING:
+    from ..engine.model import Model
+
+_PANEL = "How to read the model"
+
+
+def _model_options(
+    path: Annotated[Path, typer.Argument(metavar="MODEL", help="A model file.")],
+    companion: Annotated[
+        Path | None,
+        typer.Option(help="The other half of a two-file format (a prototxt, say).", rich_help_panel=_PANEL),
+    ] = None,
+    shape: Annotated[
+        list[str] | None,
+        typer.Option(help="Fix an input's shape: input=1x3x224x224.", rich_help_panel=_PANEL),
+    ] = None,
+    size: Annotated[
+        str | None, typer.Option(help="Image size, HEIGHTxWIDTH or one number.", rich_help_panel=_PANEL)
+    ] = None,
+    mean: Annotated[
+        str | None, typer.Option(help="Subtracted from pixels 0..255: one or R,G,B.", rich_help_panel=_PANEL)
+    ] = None,
+    scale: Annotated[
+        str | None, typer.Option(help="Multiplied after the mean: one or R,G,B.", rich_help_panel=_PANEL)
+    ] = None,
+    bgr: Annotated[
+        bool | None, typer.Option("--bgr/--rgb", help="Channel order of the input.", rich_help_panel=_PANEL)
+    ] = None,
+    labels: Annotated[
+        Path | None, typer.Option(help="Text file with a class name a line.", rich_help_panel=_PANEL)
+    ] = None,
+) -> Model:
+    """Load the model that these options describe."""
+    from ..engine.model import load
+
+    return load(
+        path,
+        companion=companion,
+        shapes=dict(_parse_shape(text) for text in shape or ()),
+        size=None if size is None else _parse_size(size),
+        mean=None if mean is None else _parse_numbers("--mean", mean),
+        scale=None if scale is None else _parse_numbers("--scale", scale),
+        channel_order={None: None, True: "BGR", False: "RGB"}[bgr],
+        labels=None if labels is None else read_labels(labels),
+    )
+
+
+def takes_model(function: Callable[..., None]) -> Callable[..., None]:
+    """A verb whose first parameter is a Model becomes one whose first parameters are MODEL and the reading options."""
+    shared = inspect.signature(_model_options, eval_str=True).parameters
+    _, *own = inspect.signature(function, eval_str=True).parameters.values()
+
+    @functools.wraps(function)
+    def verb(**values: Any) -> None:
+        model = _model_options(**{name: values.pop(name) for name in shared})
+        function(model, **values)
+
+    # Typer reads the signature: MODEL first, then the verb's own parameters, then the shared options.
+    path, *options = shared.values()
+    parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in (path, *own, *options)]
+    verb.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    verb.__annotations__ = {p.name: p.annotation for p in parameters}
+    del verb.__wrapped__  # type: ignore[attr-defined]
+    return verb
+
+
+def _parse_shape(text: str) -> tuple[str, tuple[int, ...]]:
+    name, _, dims = text.rpartition("=")
+    try:
+        shape = tuple(int(part) for part in dims.lower().split("x"))
+    except ValueError:
+        shape = ()
+    if not name or not shape or min(shape) < 1:
+        raise InputError(f"--shape expects input=1x3x224x224, found {text!r}")
+    return name, shape
+
+
+def _parse_size(text: str) -> tuple[int, int]:
+    try:
+        sides = [int(part) for part in text.lower().split("x")]
+    except ValueError:
+        sides = []
+    if len(sides) not in (1, 2) or min(sides) < 1:
+        raise InputError(f"--size expects one number or HEIGHTxWIDTH in pixels, found {text!r}")
+    return sides[0], sides[-1]
+
+
+def _parse_numbers(option: str, text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise InputError(f"{option} expects one number or several with commas, found {text!r}") from None
+
+
+def read_labels(path: Path) -> tuple[str, ...]:
+    """Class names, a line each; a leading index and a synset id (`7 n01514668 cock`) are dropped."""
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"--labels expects a text file with a class name a line: {path} ({error})") from None
+    return tuple(line.strip() for line in lines if line.strip())

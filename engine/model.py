@@ -1,0 +1,88 @@
+"""Model: an ONNX graph, how images enter it, its labels and where it came from. Everything else starts here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import onnx
+
+from ..importers import load as load_proto
+from ..importers.input_spec import InputSpec, read_input_spec
+from ..importers.onnx_file import graph_inputs
+from ..importers.provenance import read_source
+from .structure.graph import Graph
+
+if TYPE_CHECKING:
+    from .session import Session
+
+ASSUMED_SIDE = 224  # pixels, where neither the file nor the user says how large the image is
+
+
+def load(
+    path: str | Path,
+    *,
+    companion: str | Path | None = None,
+    shapes: Mapping[str, Sequence[int]] | None = None,
+    **spec_options: Any,
+) -> Model:
+    """Open any supported model file.
+
+    `companion`: the other half of a two-file format (found by itself when it lies beside `path`).
+    `shapes`: graph input -> shape, for inputs with dynamic dimensions.
+    `spec_options`: fields of InputSpec (`size`, `mean`, `scale`, `channel_order`, `labels` …) that override the file.
+
+    Raises InputError when the file cannot be used.
+    """
+    proto = load_proto(path, companion=companion, shapes=shapes, **spec_options)
+    return Model(proto, Path(path))
+
+
+class Model:
+    """A loaded network. Never changed by anything that analyses it."""
+
+    def __init__(self, proto: onnx.ModelProto, path: Path) -> None:
+        self.proto = proto
+        self.path = path
+        self.spec: InputSpec = read_input_spec(proto) or InputSpec()
+        self.source: dict[str, Any] = read_source(proto)
+
+    @property
+    def name(self) -> str:
+        """The file's name without its suffix."""
+        return self.path.stem
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Class names, in output order; empty when nobody said."""
+        return self.spec.labels
+
+    @cached_property
+    def input_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Graph input -> a concrete shape with batch 1: what structure and cost are computed for."""
+        return {name: self._concrete(value) for name, value in graph_inputs(self.proto).items()}
+
+    def _concrete(self, value: onnx.ValueInfoProto) -> tuple[int, ...]:
+        dims = value.type.tensor_type.shape.dim
+        height, width = self.spec.size or (ASSUMED_SIDE, ASSUMED_SIDE)
+        channels = 1 if self.spec.channel_order == "GREY" else 3
+        nchw = {0: 1, 1: channels, 2: height, 3: width}
+        nhwc = {0: 1, 1: height, 2: width, 3: channels}
+        assumed = (nhwc if self.spec.layout == "NHWC" else nchw) if len(dims) == 4 else {}
+        return tuple(
+            dim.dim_value if dim.HasField("dim_value") and dim.dim_value > 0 else assumed.get(axis, 1)
+            for axis, dim in enumerate(dims)
+        )
+
+    @cached_property
+    def graph(self) -> Graph:
+        """Nodes, tensors and shapes, for `input_shapes`."""
+        return Graph(self.proto, self.input_shapes)
+
+    def session(self, **options: Any) -> Session:
+        """A forward runner on onnxruntime; options as of `Session`."""
+        from .session import Session
+
+        return Session(self, **options)

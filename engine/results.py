@@ -1,0 +1,66 @@
+"""Result: what every analysis returns: frozen data with its provenance. Pictures and pages are made from it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Result:
+    """Base of the result types: arrays, tables and where they came from."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data that `json.dumps` takes: arrays up to a thousand elements as lists, larger ones as their shape."""
+        return {field.name: plain(getattr(self, field.name)) for field in dataclasses.fields(self)}
+
+    def save(self, path: str | Path) -> None:
+        """Write PATH.json with the plain data and, where there are arrays, PATH.npz with all of them in full."""
+        path = Path(path).with_suffix("")
+        arrays = {
+            field.name: value
+            for field in dataclasses.fields(self)
+            if isinstance(value := getattr(self, field.name), np.ndarray)
+        }
+        write_text(path.with_suffix(".json"), json.dumps(self.to_json(), indent=1))
+        if arrays:
+            temporary = path.with_suffix(".tmp.npz")
+            np.savez_compressed(temporary, **arrays)  # type: ignore[arg-type]
+            temporary.replace(path.with_suffix(".npz"))
+
+
+def plain(value: Any) -> Any:
+    """`value` as data that `json.dumps` takes."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, np.ndarray):
+        return value.tolist() if value.size <= 1000 else {"shape": list(value.shape), "dtype": str(value.dtype)}
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, Mapping):
+        return {str(key): plain(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(entry) for entry in value]
+    return value
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write a whole file or nothing: to a temporary name beside it, then renamed."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_bytes(path: str | Path, data: bytes) -> None:
+    """As `write_text`, for bytes."""
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.partial")
+    try:
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

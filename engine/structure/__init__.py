@@ -1,0 +1,1 @@
+"""What the file alone tells: graph, cost, receptive fields, weights, drawings."""

@@ -1,0 +1,95 @@
+"""Graph: a read-only view of an ONNX graph in the words of the field: nodes, tensors, shapes, who feeds whom."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper
+
+from .shapes import TensorType, infer_tensor_types
+
+_SMALL = 1 << 16  # elements: constants up to this size are read as values (shapes, axes, scales)
+
+
+@dataclass(frozen=True, eq=False)
+class Node:
+    """One operator of the graph."""
+
+    index: int  # position in topological order
+    name: str
+    op: str  # "Conv"; other domains as "com.microsoft.Gelu"
+    inputs: tuple[str, ...]  # tensor names, "" for an omitted optional one
+    outputs: tuple[str, ...]
+    attributes: Mapping[str, Any] = field(repr=False)
+
+    def attribute(self, name: str, default: Any = None) -> Any:
+        """The attribute's value as plain Python, or `default`."""
+        return self.attributes.get(name, default)
+
+
+class Graph:
+    """Nodes in topological order and the type of every tensor, for one set of input shapes."""
+
+    def __init__(self, proto: onnx.ModelProto, input_shapes: Mapping[str, tuple[int, ...]]) -> None:
+        self.nodes = tuple(_node(index, node) for index, node in enumerate(proto.graph.node))
+        self.initializers = {tensor.name: tensor for tensor in proto.graph.initializer}
+        self.types: dict[str, TensorType] = infer_tensor_types(proto, input_shapes)
+        self.inputs = tuple(input_shapes)
+        self.outputs = tuple(value.name for value in proto.graph.output)
+
+    @cached_property
+    def producers(self) -> dict[str, Node]:
+        """Tensor name -> the node that makes it."""
+        return {name: node for node in self.nodes for name in node.outputs if name}
+
+    @cached_property
+    def consumers(self) -> dict[str, tuple[Node, ...]]:
+        """Tensor name -> the nodes that read it."""
+        readers: dict[str, list[Node]] = {}
+        for node in self.nodes:
+            for name in dict.fromkeys(node.inputs):
+                if name:
+                    readers.setdefault(name, []).append(node)
+        return {name: tuple(nodes) for name, nodes in readers.items()}
+
+    def shape(self, tensor: str) -> tuple[int | None, ...] | None:
+        """The tensor's shape; None in place of an unknown dimension, None for an unknown rank."""
+        known = self.types.get(tensor)
+        return None if known is None else known.shape
+
+    def constant(self, tensor: str) -> np.ndarray | None:
+        """The value of a small constant tensor (initializer or Constant node), or None when it is not one."""
+        stored = self.initializers.get(tensor)
+        if stored is not None:
+            return numpy_helper.to_array(stored) if np.prod(stored.dims, dtype=float) <= _SMALL else None
+        maker = self.producers.get(tensor)
+        if maker is None or maker.op != "Constant":
+            return None
+        return _constant_value(maker)
+
+
+def _node(index: int, proto: onnx.NodeProto) -> Node:
+    op = proto.op_type if proto.domain in ("", "ai.onnx") else f"{proto.domain}.{proto.op_type}"
+    attributes = {entry.name: _attribute(entry) for entry in proto.attribute}
+    return Node(index, proto.name, op, tuple(proto.input), tuple(proto.output), attributes)
+
+
+def _attribute(entry: onnx.AttributeProto) -> Any:
+    value = helper.get_attribute_value(entry)
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    return value
+
+
+def _constant_value(node: Node) -> np.ndarray | None:
+    for name, value in node.attributes.items():
+        if name == "value":
+            return numpy_helper.to_array(value)
+        if name in ("value_float", "value_int", "value_floats", "value_ints"):
+            return np.asarray(value)
+    return None

@@ -1,0 +1,61 @@
+"""Any model file to ONNX.
+
+`IMPORTERS` is the table of formats. `load` recognises a file by its content, lets the format's module read it, and
+returns a standard `onnx.ModelProto` whose metadata carries the InputSpec and the provenance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import onnx
+
+
+@dataclass(frozen=True)
+class Importer:
+    """One row: a module with `read(path, companion) -> onnx.ModelProto`, and a sniffer in `sniff`."""
+
+    module: str
+    suffixes: tuple[str, ...]
+    sniffer: str  # a function of `importers.sniff`: (Path) -> bool
+    extra: str | None = None  # pip extra it needs
+    companion: str = ""  # what the second file of a two-file format is
+
+
+IMPORTERS: dict[str, Importer] = {
+    "onnx": Importer("onnx_file", (".onnx",), "is_onnx"),
+    "caffe": Importer("caffe", (".caffemodel", ".prototxt"), "is_caffe", companion="prototxt or caffemodel"),
+}
+
+
+def load(
+    path: str | Path,
+    *,
+    companion: str | Path | None = None,  # the other half of a two-file format; found by itself when beside `path`
+    shapes: Mapping[str, Sequence[int]] | None = None,  # graph input -> fixed shape
+    **spec_options: Any,  # fields of InputSpec that override what the file says
+) -> onnx.ModelProto:
+    """Read any supported model file as ONNX.
+
+    Raises InputError when the file is of no known format, is broken, or does not fit the options.
+    """
+    from .input_spec import write_input_spec
+    from .provenance import write_source
+    from .sniff import recognise
+
+    path = Path(path)
+    other = None if companion is None else Path(companion)
+    name = recognise(path)
+    module = import_module(f".{IMPORTERS[name].module}", __name__)
+    proto = module.read(path, other)
+    write_source(proto, path, other, name)
+    from .onnx_file import apply_options
+
+    spec = apply_options(proto, shapes or {}, spec_options)
+    write_input_spec(proto, spec)
+    return proto

@@ -1,0 +1,1 @@
+"""Caffe: prototxt (text) and caffemodel (binary) to ONNX, no Caffe installed."""

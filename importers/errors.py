@@ -1,0 +1,31 @@
+"""The one kind of error a user can cause: it says what was expected, what was found and what to do."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class InputError(ValueError):
+    """Something handed in (file, option, name) cannot be used. The command line prints it as one line, exit code 2."""
+
+
+class MissingExtra(InputError):
+    """An optional package is needed; the message is the command that installs it."""
+
+    def __init__(self, purpose: str, extra: str) -> None:
+        super().__init__(f'{purpose} needs an optional package; install it with: pip install "onnxray[{extra}]"')
+
+
+def nearest_names(name: str, known: Iterable[str]) -> str:
+    """A clause for error messages: the known names most like `name`, or the first few.
+
+    >>> nearest_names("conv9", ["conv1", "pool1"])
+    'did you mean conv1?'
+    """
+    choices = list(known)
+    close = difflib.get_close_matches(name, choices, n=3, cutoff=0.5)
+    if close:
+        return f"did you mean {', '.join(close)}?"
+    more = ", …" if len(choices) > 5 else ""
+    return f"known names: {', '.join(choices[:5])}{more}"

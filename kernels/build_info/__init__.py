@@ -1,0 +1,29 @@
+"""What the compiled extension was built with, and which devices it can use."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+
+class BuildInfo(TypedDict):
+    """Compiler, SIMD level of this processor, and the state of CUDA with its reason."""
+
+    compiler: str
+    simd: str  # "avx512", "avx2" or "baseline"
+    cuda_status: str  # what the build decided, and why
+    cuda_compiled: bool
+    cuda_runtime: int  # 1000 * major + 10 * minor, 0 without CUDA
+    cuda_devices: int
+    cuda_error: str  # why there is no device, or ""
+
+
+def build_info() -> BuildInfo:
+    """Facts about the extension.
+
+    Raises ImportError with a way out when the extension was not built.
+    """
+    try:
+        from .. import _native
+    except ImportError as error:
+        raise ImportError(f"the compiled kernels are missing ({error}); build them with: pip install .") from error
+    return _native.build_info()

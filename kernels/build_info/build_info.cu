@@ -1,0 +1,19 @@
+// Asks the CUDA runtime what it sees; also the proof that the CUDA toolchain works, whatever the machine.
+#include "build_info/build_info.hpp"
+
+#include <cuda_runtime.h>
+
+namespace onnxray {
+
+CudaDevices cuda_devices() {
+  CudaDevices devices{0, 0, ""};
+  cudaRuntimeGetVersion(&devices.runtime_version);
+  const cudaError_t status = cudaGetDeviceCount(&devices.count);
+  if (status != cudaSuccess) {
+    devices.count = 0;
+    devices.error = cudaGetErrorString(status);
+  }
+  return devices;
+}
+
+} // namespace onnxray

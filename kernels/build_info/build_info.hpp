@@ -1,0 +1,13 @@
+#pragma once
+
+namespace onnxray {
+
+struct CudaDevices {
+  int count;           // devices the driver offers; 0 when there is none
+  int runtime_version; // 1000 * major + 10 * minor
+  const char *error;   // why count is 0, or ""
+};
+
+CudaDevices cuda_devices();
+
+} // namespace onnxray

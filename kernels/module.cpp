@@ -1,0 +1,11 @@
+// The extension's table of contents: one line a kernel.
+#include <pybind11/pybind11.h>
+
+namespace onnxray {
+void bind_build_info(pybind11::module_ &module);
+}
+
+PYBIND11_MODULE(_native, module) {
+  module.doc() = "onnxray's compiled kernels; use them through onnxray.kernels.";
+  onnxray::bind_build_info(module);
+}

@@ -1,0 +1,132 @@
+"""The rules of the house: who imports whom, file sizes, tables that resolve, nothing heavy on the way to --help."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+from conftest import REPOSITORY
+
+MAX_LINES = 400
+FOLDERS = ("importers", "kernels", "engine", "cli")
+MAY_IMPORT = {
+    "importers": {"importers"},
+    "kernels": {"kernels"},
+    "engine": {"engine", "importers", "kernels"},
+    "cli": {"cli", "engine", "importers", "kernels"},  # kernels: what `doctor` reports
+}
+# Folders of engine/ from low to high; a file may import its own level and those below.
+ENGINE_LEVELS = (
+    {"results", "targets"},
+    {"images", "structure", "render"},
+    {"model", "session"},
+    {"gradient"},
+    {"optvis", "dataset", "profiling"},
+    {"methods"},
+)
+FORBIDDEN_NAMES = {"utils", "misc", "core", "helpers"}
+
+
+def _sources() -> list[Path]:
+    tracked = [path for folder in FOLDERS for path in (REPOSITORY / folder).rglob("*.py")]
+    return [REPOSITORY / "__init__.py", *tracked]
+
+
+def _imports(path: Path) -> Iterator[tuple[str, ...]]:
+    """Every relative import of a file, as the parts of the module it names inside the package."""
+    package = path.relative_to(REPOSITORY).parent.parts
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = package[: len(package) - node.level + 1]
+            yield from ((*base, *(node.module or "").split("."), name.name) for name in node.names)
+
+
+@pytest.mark.parametrize("path", _sources(), ids=lambda path: str(path.relative_to(REPOSITORY)))
+def test_imports_flow_one_way(path: Path) -> None:
+    parts = path.relative_to(REPOSITORY).parts
+    if parts[0] not in FOLDERS:
+        return
+    for target in _imports(path):
+        target = tuple(part for part in target if part)
+        if target and target[0] in FOLDERS:
+            assert target[0] in MAY_IMPORT[parts[0]], f"{path}: imports {'.'.join(target)}"
+        if parts[0] == "engine" and target[:1] == ("engine",) and len(target) > 1:
+            assert _level(target[1]) <= _level(parts[1]), f"{path}: imports upward {'.'.join(target)}"
+
+
+def _level(name: str) -> int:
+    stem = name.removesuffix(".py")
+    return next((level for level, names in enumerate(ENGINE_LEVELS) if stem in names), len(ENGINE_LEVELS))
+
+
+def test_no_import_of_a_folder_by_its_bare_name() -> None:
+    for path in _sources():
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and not node.level:
+                names = [node.module or ""]
+            assert not {name.split(".")[0] for name in names} & {*FOLDERS, "onnxray"}, path
+
+
+@pytest.mark.parametrize("suffix", ["*.py", "*.cpp", "*.hpp", "*.cu", "*.cuh", "*.js"])
+def test_no_file_is_too_long(suffix: str) -> None:
+    folders = [REPOSITORY / folder for folder in (*FOLDERS, "tests", "benchmarks")]
+    long = {
+        str(path.relative_to(REPOSITORY)): lines
+        for folder in folders
+        for path in folder.rglob(suffix)
+        if (lines := len(path.read_text().splitlines())) > MAX_LINES
+    }
+    assert not long
+
+
+def test_no_folder_is_called_utils() -> None:
+    folders = {path.parent.name for path in _sources()} | {path.stem for path in _sources()}
+    assert not folders & FORBIDDEN_NAMES
+
+
+def test_every_verb_resolves() -> None:
+    from onnxray.cli.main import VERBS
+
+    for verb in VERBS:
+        assert callable(getattr(import_module(f"onnxray.cli.verbs.{verb}"), verb))
+
+
+def test_every_importer_resolves() -> None:
+    from onnxray.importers import IMPORTERS, sniff
+
+    for importer in IMPORTERS.values():
+        assert callable(import_module(f"onnxray.importers.{importer.module}").read)
+        assert callable(getattr(sniff, importer.sniffer))
+
+
+def test_every_public_name_resolves() -> None:
+    import onnxray
+
+    for name in onnxray.__all__:
+        assert getattr(onnxray, name) is not None
+
+
+def _modules_after(statement: str) -> set[str]:
+    code = f"{statement}\nimport sys; print(*{{name.partition('.')[0] for name in sys.modules}})"
+    return set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split())
+
+
+def test_help_imports_nothing_heavy() -> None:
+    loaded = _modules_after("from onnxray.cli.main import main\nassert main(['--help']) == 0")
+    assert not loaded & {"torch", "onnxruntime", "onnx", "numpy", "matplotlib", "netron"}
+
+
+@pytest.mark.parametrize("verb", ["summary", "graph", "weights", "activations", "predict", "convert", "report"])
+def test_forward_verbs_never_import_torch(verb: str) -> None:
+    assert "torch" not in _modules_after(f"import onnxray.cli.verbs.{verb}")
+
+
+def test_every_kernel_has_a_test() -> None:
+    for kernel in (path.parent.name for path in (REPOSITORY / "kernels").glob("*/*.cpp")):
+        assert (REPOSITORY / "tests" / "kernels" / f"test_{kernel}.py").exists()

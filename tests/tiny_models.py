@@ -1,0 +1,42 @@
+"""Small models written as ONNX text, with answers known by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import numpy_helper, parser
+
+# Two convolutions and a pooling, 1x1x8x8 in, 3 classes out.
+# conv1: 2*1*3*3+2 = 20 parameters, 8*8*2*9 = 1152 MACs; fc: 3*32+3 = 99 parameters, 96 MACs.
+CONV_NET = """
+<ir_version: 8, opset_import: ["" : 17]>
+tiny (float[batch, 1, 8, 8] image) => (float[batch, 3] scores)
+<float[2, 1, 3, 3] conv1_w, float[2] conv1_b, float[3, 32] fc_w, float[3] fc_b>
+{
+    conv1 = Conv <kernel_shape = [3, 3], pads = [1, 1, 1, 1]> (image, conv1_w, conv1_b)
+    relu1 = Relu (conv1)
+    pool1 = MaxPool <kernel_shape = [2, 2], strides = [2, 2]> (relu1)
+    flat = Flatten (pool1)
+    logits = Gemm <transB = 1> (flat, fc_w, fc_b)
+    scores = Softmax (logits)
+}
+"""
+
+
+def model(text: str = CONV_NET, seed: int = 0) -> onnx.ModelProto:
+    """Parse ONNX text and fill the initializers it declares with seeded random weights."""
+    proto = parser.parse_model(text)
+    generator = np.random.default_rng(seed)
+    for tensor in proto.graph.initializer:
+        if not (tensor.raw_data or tensor.float_data or tensor.int64_data):
+            values = generator.normal(size=tuple(tensor.dims)).astype(np.float32)
+            tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
+    return proto
+
+
+def save(path: Path, text: str = CONV_NET, seed: int = 0) -> Path:
+    """Write `model(text, seed)` to `path` and return it."""
+    onnx.save(model(text, seed), path)
+    return path
