@@ -1,0 +1,1 @@
+"""Pictures from arrays and results; nothing here knows a model."""
