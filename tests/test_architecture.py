@@ -23,8 +23,10 @@ MAY_IMPORT = {
 # Folders of engine/ from low to high; a file may import its own level and those below.
 ENGINE_LEVELS = (
     {"results", "targets"},
+    {"image_files"},
     {"images", "structure", "render"},
-    {"model", "session"},
+    {"providers"},
+    {"model", "session", "streaming"},
     {"gradient"},
     {"optvis", "dataset", "profiling"},
     {"methods"},
