@@ -33,7 +33,9 @@ def shape(dims: tuple[int | None, ...] | None) -> str:
 
 def _scaled(value: float, base: int, prefixes: tuple[str, ...]) -> str:
     step = 0
-    while abs(value) >= base and step < len(prefixes) - 1:
+    while abs(value) >= base - 0.5 and step < len(prefixes) - 1:
         value /= base
         step += 1
-    return (f"{value:.0f}" if step == 0 else f"{value:.3g}") + prefixes[step]
+    decimals = 0 if step == 0 or abs(value) >= 100 else 1 if abs(value) >= 10 else 2
+    digits = f"{value:.{decimals}f}"
+    return (digits.rstrip("0").rstrip(".") if decimals else digits) + prefixes[step]
