@@ -2,25 +2,194 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..importers.errors import InputError, nearest_names
+from ..importers.onnx_file import graph_inputs
+from ..importers.tensors import read_tensor
+from .batching import Batching, memory_bytes
+from .images import ImageBatches, image_input
+from .providers import choose_providers, open_session
+
 if TYPE_CHECKING:
+    import onnxruntime as ort
+
     from .model import Model
+    from .streaming import Stream
+
+_KEPT = 4  # onnxruntime sessions kept open; each holds a copy of the weights
 
 
 class Session:
-    """Runs a model forward. One onnxruntime session is kept per set of requested tensors."""
+    """Runs a model forward. One onnxruntime session is kept per set of requested tensors.
 
-    def __init__(self, model: Model) -> None:
+    `providers`: "cuda", "cpu" … in order of preference; None: the GPU if it works, else the CPU.
+    `memory`: what the process may hold during a run, in bytes or as "2GB"; None: no limit.
+    Raises InputError when a provider does not work here or `memory` is no size.
+    """
+
+    def __init__(self, model: Model, providers: Sequence[str] | None = None, memory: int | str | None = None) -> None:
         self.model = model
+        self.providers = choose_providers(providers)
+        self.memory = None if memory is None else memory_bytes(memory)
+        self.batching = Batching(model)
+        self._opened: OrderedDict[frozenset[str], ort.InferenceSession] = OrderedDict()
+
+    @cached_property
+    def tensors(self) -> tuple[str, ...]:
+        """Every tensor that the network computes, in order. Those inside the bodies of If and Loop are not among them,
+        nor are sequences."""
+        nodes = (node for node in self.model.graph.nodes if not re.search("Sequence|Optional", node.op))
+        return tuple(name for node in nodes for name in node.outputs if name)
 
     def run(
         self,
         inputs: np.ndarray | Mapping[str, np.ndarray],  # [N, C, H, W] float32, or graph input -> array
         tensors: Sequence[str] | None = None,  # names of any tensors of the graph; None: the graph's outputs
     ) -> dict[str, np.ndarray]:
-        """Tensor name -> value."""
-        raise NotImplementedError
+        """Tensor name -> value, for all N images.
+
+        A network of fixed batch size runs in slices of it (the last one filled up), one of any batch size in slices
+        that fit `memory`. A constant tensor is given once; one without a batch axis is given once when every slice
+        agrees, and stacked along a new first axis when a slice is one image.
+        Raises InputError when a name is unknown, an input does not fit, or the values would not fit in `memory`.
+        """
+        names = self.checked(self.model.graph.outputs if tensors is None else tensors)
+        feeds = self._feeds(inputs)
+        count = self._images(feeds)
+        self.batching.check(self.memory, names, held=count)
+        given = {name: self._given(name, feeds) for name in names if name not in self._computed}
+        wanted = [name for name in names if name in self._computed]
+        return given | (self._run(feeds, wanted, count) if wanted else {})
+
+    def stream(
+        self,
+        batches: ImageBatches,
+        tensors: Sequence[str] | None,  # None: every tensor that the network computes
+        path: str | Path,
+        progress: Callable[[int, int], None] | None = None,  # called with (images done, images in all)
+    ) -> Stream:
+        """Run many images and keep the tensors in a Zarr folder, never in memory. Called again with the same arguments
+        after an interruption, it goes on where it stopped.
+
+        Raises MissingExtra without zarr; InputError when `path` holds another run, or one image does not fit in
+        `memory`.
+        """
+        from .streaming import stream
+
+        return stream(self, batches, self.tensors if tensors is None else self.checked(tensors), Path(path), progress)
+
+    def checked(self, tensors: Sequence[str]) -> list[str]:
+        """The names without repetition.
+
+        Raises InputError when one is no tensor of the graph.
+        """
+        graph = self.model.graph
+        known = dict.fromkeys([*self.tensors, *graph.inputs, *graph.initializers])
+        for name in tensors:
+            if name not in known:
+                raise InputError(f"the network has no tensor {name!r}; {nearest_names(name, known)}")
+        return list(dict.fromkeys(tensors))
+
+    @cached_property
+    def _computed(self) -> frozenset[str]:
+        return frozenset(self.tensors)
+
+    def _given(self, name: str, feeds: Mapping[str, np.ndarray]) -> np.ndarray:
+        """An input, or a stored tensor."""
+        if name in feeds:
+            return feeds[name]
+        return read_tensor(self.model.graph.initializers[name], getattr(self.model, "folder", None))
+
+    # -- inputs ---
+
+    def _feeds(self, inputs: np.ndarray | Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Arrays by graph input, with its element type.
+
+        Raises InputError when one is missing, unknown or of another shape.
+        """
+        named = inputs if isinstance(inputs, Mapping) else {image_input(self.model)[0]: inputs}
+        declared = graph_inputs(self.model.proto)
+        for name in named:
+            if name not in declared:
+                raise InputError(f"the network has no input {name!r}; {nearest_names(name, declared)}")
+        missing = [name for name in declared if name not in named]
+        if missing:
+            raise InputError(f"the network has {len(declared)} inputs; nothing was given for {', '.join(missing)}")
+        return {name: self._feed(name, np.asarray(value)) for name, value in named.items()}
+
+    def _feed(self, name: str, value: np.ndarray) -> np.ndarray:
+        kind = graph_inputs(self.model.proto)[name].type.tensor_type
+        if kind.HasField("shape"):
+            sizes = [dim.dim_value for dim in kind.shape.dim]  # 0: any
+            pairs = zip(sizes[1:], value.shape[1:], strict=False)  # the first is the batch, which may be sliced
+            if len(sizes) != value.ndim or any(size not in (0, found) for size, found in pairs):
+                wanted = "x".join(str(size or "?") for size in sizes)
+                raise InputError(f"the input {name} is {wanted}, found {'x'.join(map(str, value.shape))}")
+        return _cast(value, self.model.graph.types[name].dtype)
+
+    def _images(self, feeds: Mapping[str, np.ndarray]) -> int:
+        """How many images there are: what the first input says.
+
+        Raises InputError when there are none.
+        """
+        first = next(iter(feeds.values()))
+        count = first.shape[0] if first.ndim else 1
+        if count == 0:
+            raise InputError("expected at least one image, found an array of none")
+        return count
+
+    # -- running ---
+
+    def _run(self, feeds: Mapping[str, np.ndarray], names: list[str], count: int) -> dict[str, np.ndarray]:
+        size = self.batching.slice_size(count, names, self.memory)
+        parts = [self._run_once(_slice(feeds, start, size, count), names) for start in range(0, count, size)]
+        return {name: self.batching.join(name, [part[name] for part in parts], size, count) for name in names}
+
+    def _run_once(self, feeds: Mapping[str, np.ndarray], names: list[str]) -> dict[str, np.ndarray]:
+        session = self._session(names)
+        try:
+            return dict(zip(names, session.run(names, dict(feeds)), strict=True))
+        except Exception as error:  # onnxruntime's own types, which its package does not export
+            raise InputError(f"onnxruntime stopped: {' '.join(str(error).split())[:300]}") from None
+
+    def _session(self, names: Sequence[str]) -> ort.InferenceSession:
+        """The onnxruntime session that gives these tensors besides the graph's outputs."""
+        extra = [name for name in names if name not in self.model.graph.outputs]
+        key = frozenset(extra)
+        if key not in self._opened:
+            folder = getattr(self.model, "folder", None)
+            arena = self.memory is None
+            self._opened[key] = open_session(self.model.proto, extra, self.providers, folder=folder, arena=arena)
+            if len(self._opened) > _KEPT:
+                self._opened.popitem(last=False)
+        self._opened.move_to_end(key)
+        return self._opened[key]
+
+
+def _slice(feeds: Mapping[str, np.ndarray], start: int, size: int, count: int) -> dict[str, np.ndarray]:
+    """`size` images from `start` on, the last one repeated past the end; inputs without a batch axis stay whole."""
+    if size == count:
+        return dict(feeds)
+    rows = np.minimum(np.arange(start, start + size), count - 1)
+    contiguous = slice(start, start + size) if start + size <= count else rows
+    return {name: value[contiguous] if value.shape[:1] == (count,) else value for name, value in feeds.items()}
+
+
+def _cast(value: np.ndarray, dtype: str) -> np.ndarray:
+    """Whole numbers are rounded and clipped to their range: pixels for a network that takes uint8."""
+    try:
+        kind = np.dtype(dtype)
+    except TypeError:
+        raise InputError(f"inputs of type {dtype} cannot be fed; convert the network to float32") from None
+    if kind.kind in "iu" and value.dtype.kind == "f":
+        limits = np.iinfo(kind)
+        value = np.clip(np.rint(value), limits.min, limits.max)
+    return np.ascontiguousarray(value, kind)

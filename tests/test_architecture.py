@@ -26,7 +26,7 @@ ENGINE_LEVELS = (
     {"image_files"},
     {"images", "structure", "render"},
     {"providers"},
-    {"model", "session", "streaming"},
+    {"batching", "model", "session", "streaming"},
     {"gradient"},
     {"optvis", "dataset", "profiling"},
     {"methods"},
