@@ -32,17 +32,21 @@ def _model_options(
         str | None, typer.Option(help="Image size, HEIGHTxWIDTH or one number.", rich_help_panel=_PANEL)
     ] = None,
     mean: Annotated[
-        str | None, typer.Option(help="Subtracted from pixels 0..255: one or R,G,B.", rich_help_panel=_PANEL)
+        str | None, typer.Option(help="Subtracted from pixels 0..255: one or a channel each.", rich_help_panel=_PANEL)
     ] = None,
     scale: Annotated[
-        str | None, typer.Option(help="Multiplied after the mean: one or R,G,B.", rich_help_panel=_PANEL)
+        str | None, typer.Option(help="Multiplied after the mean: 1/255, or a channel each.", rich_help_panel=_PANEL)
     ] = None,
     bgr: Annotated[
         bool | None, typer.Option("--bgr/--rgb", help="Channel order of the input.", rich_help_panel=_PANEL)
     ] = None,
     labels: Annotated[
-        Path | None, typer.Option(help="Text file with a class name a line.", rich_help_panel=_PANEL)
+        Path | None, typer.Option(help="Text file with a class name a line, or JSON.", rich_help_panel=_PANEL)
     ] = None,
+    resize: Annotated[
+        str | None, typer.Option(help="crop (the centre) or stretch (the whole image).", rich_help_panel=_PANEL)
+    ] = None,
+    layout: Annotated[str | None, typer.Option(help="NCHW or NHWC.", rich_help_panel=_PANEL)] = None,
 ) -> Model:
     """Load the model that these options describe."""
     from ..engine.model import load
@@ -55,7 +59,9 @@ def _model_options(
         mean=None if mean is None else _parse_numbers("--mean", mean),
         scale=None if scale is None else _parse_numbers("--scale", scale),
         channel_order={None: None, True: "BGR", False: "RGB"}[bgr],
-        labels=None if labels is None else read_labels(labels),
+        labels=labels,
+        resize=resize,
+        layout=None if layout is None else layout.upper(),
     )
 
 
@@ -79,12 +85,13 @@ def takes_model(function: Callable[..., None]) -> Callable[..., None]:
 
 
 def _parse_shape(text: str) -> tuple[str, tuple[int, ...]]:
+    """`input=1x3x224x224` or, for the only input, `1x3x224x224`."""
     name, _, dims = text.rpartition("=")
     try:
         shape = tuple(int(part) for part in dims.lower().split("x"))
     except ValueError:
         shape = ()
-    if not name or not shape or min(shape) < 1:
+    if not shape or min(shape) < 1:
         raise InputError(f"--shape expects input=1x3x224x224, found {text!r}")
     return name, shape
 
@@ -100,16 +107,15 @@ def _parse_size(text: str) -> tuple[int, int]:
 
 
 def _parse_numbers(option: str, text: str) -> tuple[float, ...]:
+    """`1/255` or `123.7,116.3,103.5`: numbers and fractions with commas."""
     try:
-        return tuple(float(part) for part in text.split(","))
-    except ValueError:
-        raise InputError(f"{option} expects one number or several with commas, found {text!r}") from None
+        return tuple(_parse_number(part) for part in text.split(","))
+    except (ValueError, ZeroDivisionError):
+        raise InputError(
+            f"{option} expects one number or several with commas (fractions too: 1/255), found {text!r}"
+        ) from None
 
 
-def read_labels(path: Path) -> tuple[str, ...]:
-    """Class names, a line each; a leading index and a synset id (`7 n01514668 cock`) are dropped."""
-    try:
-        lines = path.read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"--labels expects a text file with a class name a line: {path} ({error})") from None
-    return tuple(line.strip() for line in lines if line.strip())
+def _parse_number(text: str) -> float:
+    above, slash, below = text.partition("/")
+    return float(above) / float(below) if slash else float(above)

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Importer:
-    """One row: a module with `read(path, companion) -> onnx.ModelProto`, and a sniffer in `sniff`."""
+    """One row: a module with `read(path, companion) -> onnx.ModelProto`, and a sniffer in `sniff`.
+
+    `read` may store what the file itself says: `write_input_spec` and, when it found further files, `write_source`.
+    """
 
     module: str
     suffixes: tuple[str, ...]
@@ -44,18 +47,23 @@ def load(
 
     Raises InputError when the file is of no known format, is broken, or does not fit the options.
     """
+    from .errors import InputError
     from .input_spec import write_input_spec
+    from .normalise import normalise
+    from .preprocessing import apply_shapes, build_spec
     from .provenance import write_source
     from .sniff import recognise
 
     path = Path(path)
     other = None if companion is None else Path(companion)
     name = recognise(path)
-    module = import_module(f".{IMPORTERS[name].module}", __name__)
-    proto = module.read(path, other)
-    write_source(proto, path, other, name)
-    from .onnx_file import apply_options
-
-    spec = apply_options(proto, shapes or {}, spec_options)
+    proto = import_module(f".{IMPORTERS[name].module}", __name__).read(path, other)
+    try:
+        normalise(proto)
+        apply_shapes(proto, shapes or {})
+        spec = build_spec(proto, spec_options)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    write_source(proto, [path] if other is None else [path, other], name)
     write_input_spec(proto, spec)
     return proto

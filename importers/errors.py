@@ -5,9 +5,18 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+_LONGEST = 600  # characters of a message: names inside a model file can be of any length
+
 
 class InputError(ValueError):
-    """Something handed in (file, option, name) cannot be used. The command line prints it as one line, exit code 2."""
+    """Something handed in (file, option, name) cannot be used. The command line prints it as one line, exit code 2.
+
+    Messages quote names out of untrusted files, so control characters (terminal escapes too) are replaced.
+    """
+
+    def __init__(self, message: str) -> None:
+        line = "".join(letter if letter.isprintable() else "?" for letter in " ".join(message.split()))
+        super().__init__(line if len(line) <= _LONGEST else f"{line[:_LONGEST]} …")
 
 
 class MissingExtra(InputError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import onnx
 from .input_spec import get_metadata, set_metadata
 
 METADATA_KEY = "onnxray.source"
+_HASHED = 1 << 31  # bytes: reading more than this would take longer than most analyses
 
 
 def sha256(path: Path) -> str:
@@ -24,19 +26,30 @@ def sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def write_source(proto: onnx.ModelProto, path: Path, companion: Path | None, file_format: str) -> None:
-    """Store which file(s) the model was read from, unless an earlier conversion already did."""
+def write_source(proto: onnx.ModelProto, files: Sequence[Path], file_format: str) -> None:
+    """Store which file(s) the model was read from; what is stored already (by the importer itself, which knows the
+    files it found, or by an earlier conversion) stays.
+    """
     if get_metadata(proto, METADATA_KEY) is not None:
         return
-    files = {part.name: sha256(part) for part in (path, companion) if part is not None}
-    source = {"format": file_format, "sha256": files, "tools": tool_versions()}
+    hashes = {part.name: _identity(part) for part in files}
+    source = {"format": file_format, "sha256": hashes, "tools": tool_versions()}
     set_metadata(proto, METADATA_KEY, json.dumps(source))
+
+
+def _identity(path: Path) -> str:
+    size = path.stat().st_size
+    return sha256(path) if size <= _HASHED else f"not hashed: {size} bytes"
 
 
 def read_source(proto: onnx.ModelProto) -> dict[str, Any]:
     """What `write_source` stored, or an empty dict."""
     text = get_metadata(proto, METADATA_KEY)
-    return json.loads(text) if text else {}
+    try:
+        source = json.loads(text or "{}")
+    except ValueError:
+        return {}
+    return source if isinstance(source, dict) else {}
 
 
 def tool_versions() -> dict[str, str]:

@@ -90,7 +90,7 @@ MODEL_SPECS: dict[str, dict[str, Any]] = {
 
 def arguments(shared: Callable[[str], Path], name: str) -> dict[str, Any]:
     """Keywords for `onnxray.load(shared(name), …)`, with the paths among them found."""
-    from onnxray.cli.options import read_labels
+    from onnxray.importers.labels import read_labels
 
     keywords = dict(MODEL_SPECS[name])
     if "companion" in keywords:

@@ -1,0 +1,148 @@
+"""Files that are no model we import, recognised by content, so that the error can name what was found."""
+
+from __future__ import annotations
+
+import re
+import struct
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from .wire import top_level_fields
+
+_HEAD = 1 << 12  # bytes
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """A recognised format that is not imported."""
+
+    name: str
+    is_model: bool = True
+    advice: str = ""
+
+
+_OLD_TORCH = "a Python pickle, perhaps an old PyTorch file"
+_MAGIC: tuple[tuple[int, bytes, Foreign], ...] = (
+    (0, b"\x89HDF\r\n\x1a\n", Foreign("an HDF5 file, perhaps Keras .h5")),
+    (4, b"TFL3", Foreign("a TensorFlow Lite model")),
+    (4, b"ORTM", Foreign("an ONNX Runtime .ort model", advice="; pass the .onnx file it was made from")),
+    (0, b"GGUF", Foreign("a GGUF model")),
+    (0, b"\x80\x02", Foreign(_OLD_TORCH)),
+    (0, b"\x80\x03", Foreign(_OLD_TORCH)),
+    (0, b"\x80\x04", Foreign(_OLD_TORCH)),
+    (0, b"\x80\x05", Foreign(_OLD_TORCH)),
+    (0, struct.pack("<QQ", 0x112, 0), Foreign("an MXNet .params file")),
+    (0, struct.pack("<I", 0x01306B47), Foreign("NCNN weights (.bin, fp16)")),
+    (0, b"\x93NUMPY", Foreign("a NumPy array", False)),
+    (0, b"\xff\xd8\xff", Foreign("a JPEG image", False)),
+    (0, b"\x89PNG\r\n\x1a\n", Foreign("a PNG image", False)),
+    (0, b"GIF8", Foreign("a GIF image", False)),
+    (0, b"II*\0", Foreign("a TIFF image", False)),
+    (0, b"MM\0*", Foreign("a TIFF image", False)),
+    (8, b"WEBP", Foreign("a WebP image", False)),
+    (0, b"%PDF-", Foreign("a PDF document", False)),
+    (0, b"\x1f\x8b", Foreign("a gzip archive", False, "; unpack it first")),
+    (0, b"7z\xbc\xaf\x27\x1c", Foreign("a 7z archive", False, "; unpack it first")),
+    (0, b"\x7fELF", Foreign("a program", False)),
+    (257, b"ustar", Foreign("a tar archive", False, "; unpack it first")),
+)
+# Text formats: a pattern at the start of the file (comments and blank lines skipped).
+_TEXT: tuple[tuple[str, Foreign], ...] = (
+    (r"version https://git-lfs", Foreign("a Git LFS pointer, not the file itself", False, "; run: git lfs pull")),
+    (r"<!doctype html|<html", Foreign("an HTML page (a download that failed?)", False)),
+    (r"7767517\s", Foreign("an NCNN .param file")),
+    (r"\[(net|network)\]", Foreign("a Darknet .cfg file")),
+    (r"<\?xml[^>]*>\s*<net\s|<net\s", Foreign("an OpenVINO model")),
+    (r"\{[^{]*\"nodes\"\s*:", Foreign("an MXNet symbol (.json)")),
+    (r"\{.*?\"(modelTopology|weightsManifest)\"", Foreign("a TensorFlow.js model")),
+    (r"\{.*?\"class_name\"", Foreign("a Keras architecture (.json)")),
+    (r"(net|train_net)\s*:|base_lr\s*:", Foreign("a Caffe solver", False, "; pass the net it names")),
+)
+
+
+def foreign_format(path: Path) -> Foreign | None:
+    """What the file is when it is surely no format we import, else None."""
+    with path.open("rb") as file:
+        head = file.read(_HEAD)
+    magic = next((found for at, mark, found in _MAGIC if head[at:].startswith(mark)), None)
+    if magic is not None:
+        return magic
+    recognisers: tuple[Callable[[Path, bytes], Foreign | None], ...] = (_zip, _bmp, _safetensors, _text, _protobuf)
+    return next((found for recogniser in recognisers if (found := recogniser(path, head)) is not None), None)
+
+
+def _zip(path: Path, head: bytes) -> Foreign | None:
+    if not head.startswith(b"PK\x03\x04"):
+        return None
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = [name.lower() for name in archive.namelist()]
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+        return Foreign("a damaged zip archive", False)
+    marks = (
+        ("constants.pkl", "a TorchScript model"),
+        ("data.pkl", "a PyTorch file"),
+        ("models/model.json", "a PyTorch .pt2 program"),
+        ("model.weights.h5", "a Keras 3 model"),
+        ("data/com.apple.coreml/model.mlmodel", "a Core ML package"),
+    )
+    for end, found in marks:
+        if any(name.endswith(end) for name in names):
+            return Foreign(found)
+    models = [name for name in names if name.endswith((".onnx", ".caffemodel"))]
+    advice = f"; unpack it first: it holds {models[0]}" if models else ""
+    return Foreign("a zip archive", False, advice)
+
+
+def _bmp(path: Path, head: bytes) -> Foreign | None:
+    if head.startswith(b"BM") and struct.unpack_from("<I", head.ljust(6), 2)[0] == path.stat().st_size:
+        return Foreign("a BMP image", False)
+    return None
+
+
+def _safetensors(path: Path, head: bytes) -> Foreign | None:
+    """Eight bytes of length, then that much JSON."""
+    if (
+        len(head) > 9
+        and head[8:10] in (b'{"', b"{}", b"{ ")
+        and struct.unpack_from("<Q", head)[0] < path.stat().st_size
+    ):
+        return Foreign("a safetensors file", advice="; it holds weights without a network")
+    return None
+
+
+def _text(path: Path, head: bytes) -> Foreign | None:
+    if b"\0" in head:
+        return None
+    text = re.sub(r"\A(\s*#[^\n]*\n|\s+)*", "", head.decode("utf-8", "ignore").lstrip("\ufeff"))
+    for pattern, found in _TEXT:
+        if re.match(pattern, text, re.IGNORECASE | re.DOTALL):
+            return found
+    return None
+
+
+def _protobuf(path: Path, head: bytes) -> Foreign | None:
+    """Other frameworks' bare protobuf files, told by their top-level fields (number, wire type)."""
+    fields = top_level_fields(path)
+    kinds, nested = fields.keys(), _start_of_first(head)
+    if {(1, 0), (2, 2)} <= kinds and any(number >= 200 for number, _ in kinds):
+        return Foreign("a Core ML model")  # specificationVersion, description, then the network's own number
+    if kinds == {(1, 0), (2, 2)} and fields[2, 2] == 1 and path.stat().st_size > _HEAD:
+        return Foreign("a TensorFlow SavedModel (.pb)")  # schema version, then one graph that fills the file
+    if fields[1, 2] > 1 and nested[:1] == b"\n" and kinds <= {(1, 2), (2, 2), (3, 0), (4, 2)}:
+        return Foreign("a TensorFlow graph (.pb)")
+    if nested[:1] == b"\x08" and nested[2:3] == b"\x10" and kinds <= {(1, 2), (4, 2), (5, 2)}:
+        return Foreign("a PaddlePaddle program")  # blocks that start with their index and their parent's
+    if {(1, 0), (2, 0), (3, 0), (4, 0)} <= kinds and kinds & {(5, 2), (5, 5)}:
+        return Foreign("a Caffe mean image (.binaryproto)", False, "; pass the network's caffemodel or prototxt")
+    return None
+
+
+def _start_of_first(head: bytes) -> bytes:
+    """The first bytes inside a protobuf's first field when that is field 1, a message; else nothing."""
+    if not head.startswith(b"\n"):
+        return b""
+    length = next((at for at in range(1, 11) if head[at : at + 1] < b"\x80"), 10)
+    return head[length + 1 : length + 4]

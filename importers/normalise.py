@@ -1,0 +1,188 @@
+"""One shape for every graph, whoever wrote it: functions inlined, nodes sorted and named, constants as initializers.
+
+The engine relies on: nodes in topological order, each with a unique name; every tensor made once; constants are
+initializers, which are not inputs; no local function unless it cannot be inlined.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from graphlib import CycleError, TopologicalSorter
+
+import numpy as np
+import onnx
+from onnx import NodeProto, helper, inliner, numpy_helper
+
+from .errors import InputError
+from .opset import STANDARD, relabel_functions
+from .sorting import label, sort_nodes
+from .tensors import bits_per_element, check_tensor
+from .walk import all_nodes, subgraphs
+
+_MAX_NODES = 1_000_000  # after inlining: calls within calls can grow without bound
+_MAX_DENSE = 1 << 30  # bytes of a sparse initializer written out
+_MAX_DEPTH = 50  # subgraphs within subgraphs
+_INITIALIZERS_NEED_NO_INPUT = 4  # IR version
+
+
+def normalise(proto: onnx.ModelProto) -> None:
+    """Bring `proto` into the shape the engine relies on, in place.
+
+    Raises InputError when the graph is empty, cyclic, or reads a tensor that nothing makes.
+    """
+    if not proto.graph.node or not proto.graph.output:
+        trained = " (it holds training information only)" if proto.training_info else ""
+        raise InputError(f"expected a network, found a graph without nodes or outputs{trained}")
+    check_attributes(proto.graph.node)
+    for function in proto.functions:
+        check_attributes(function.node, references=True)
+    inline_functions(proto)
+    write_out_sparse(proto.graph)
+    separate_inputs(proto)
+    sort_nodes(proto.graph)
+    name_nodes(proto.graph)
+    lift_constants(proto)
+
+
+def check_attributes(nodes: Iterable[NodeProto], depth: int = 0, references: bool = False) -> None:
+    """Raise InputError at an attribute without name or type, and at subgraphs nested too deep.
+
+    `references`: whether attributes may stand for those of the call, as inside a local function.
+    """
+    if depth > _MAX_DEPTH:
+        raise InputError(f"the graph nests more than {_MAX_DEPTH} subgraphs; it is damaged")
+    for node in nodes:
+        for attribute in node.attribute:
+            if not attribute.name or not attribute.type or (attribute.ref_attr_name and not references):
+                raise InputError(f"node {label(node)}: attribute {attribute.name or '(unnamed)'} has no value; damaged")
+            for graph in subgraphs(attribute):
+                check_attributes(graph.node, depth + 1, references)
+
+
+def inline_functions(proto: onnx.ModelProto) -> None:
+    """Replace calls of model-local functions by their bodies; one that onnx cannot inline stays an operator."""
+    if not proto.functions:
+        return
+    _check_growth(proto)
+    relabel_functions(proto)
+    try:
+        inlined = inliner.inline_local_functions(proto)
+    except Exception as error:  # C++ assertions arrive as RuntimeError, parse errors as their own types
+        raise InputError(f"the model's local functions cannot be inlined: {error}") from error
+    proto.CopyFrom(inlined)
+
+
+def _check_growth(proto: onnx.ModelProto) -> None:
+    functions = {(entry.domain, entry.name): entry for entry in proto.functions}
+    calls = {
+        key: [(node.domain, node.op_type) for node in all_nodes(entry.node) if (node.domain, node.op_type) in functions]
+        for key, entry in functions.items()
+    }
+    try:
+        order = list(TopologicalSorter(calls).static_order())
+    except CycleError as error:
+        raise InputError(f"local function {error.args[1][0][1]} calls itself") from None
+    size: dict[tuple[str, str], int] = {}
+    for key in order:
+        size[key] = len(functions[key].node) + sum(size[callee] for callee in calls[key])
+    total = sum(size.get((node.domain, node.op_type), 1) for node in all_nodes(proto.graph.node))
+    if total > _MAX_NODES:
+        raise InputError(f"the local functions grow to {total} nodes when inlined; at most {_MAX_NODES} are accepted")
+
+
+def write_out_sparse(graph: onnx.GraphProto) -> None:
+    """Turn sparse initializers into ordinary ones."""
+    for sparse in graph.sparse_initializer:
+        graph.initializer.append(_dense(sparse))
+    del graph.sparse_initializer[:]
+
+
+def _dense(sparse: onnx.SparseTensorProto) -> onnx.TensorProto:
+    name, dims = sparse.values.name, tuple(sparse.dims)
+    if any(size < 0 for size in dims) or math.prod(dims) * bits_per_element(sparse.values.data_type) / 8 > _MAX_DENSE:
+        raise InputError(
+            f"sparse tensor {name}: its shape {list(dims)} claims more than {_MAX_DENSE} bytes written out"
+        )
+    check_tensor(sparse.values)
+    check_tensor(sparse.indices)
+    values, indices = numpy_helper.to_array(sparse.values), numpy_helper.to_array(sparse.indices)
+    dense = np.zeros(dims, values.dtype)
+    try:
+        if indices.ndim == 1:
+            dense.reshape(-1)[indices] = values
+        else:
+            dense[tuple(indices.T)] = values
+    except (IndexError, ValueError) as error:
+        raise InputError(f"sparse tensor {name}: its indices do not fit its shape ({error})") from None
+    return numpy_helper.from_array(dense, name)
+
+
+def separate_inputs(proto: onnx.ModelProto) -> None:
+    """Initializers are constants: drop them from the inputs, where files of IR version 3 also list them."""
+    stored = {tensor.name for tensor in proto.graph.initializer}
+    inputs = [value for value in proto.graph.input if value.name not in stored]
+    if len(inputs) < len(proto.graph.input):
+        del proto.graph.input[:]
+        proto.graph.input.extend(inputs)
+    if stored:
+        proto.ir_version = max(proto.ir_version, _INITIALIZERS_NEED_NO_INPUT)
+
+
+def name_nodes(graph: onnx.GraphProto, scope: str = "") -> None:
+    """Give unnamed nodes `Conv_12` (operator and position) and make repeated names unique; subgraphs likewise."""
+    taken = {node.name for node in graph.node if node.name}
+    seen: set[str] = set()
+    for index, node in enumerate(graph.node):
+        wanted = node.name or f"{scope}{node.op_type}_{index}"
+        if wanted in seen or (not node.name and wanted in taken):
+            wanted = _free_name(wanted, taken)
+        node.name = wanted
+        seen.add(wanted)
+        taken.add(wanted)
+        for attribute in node.attribute:
+            for body in subgraphs(attribute):
+                name_nodes(body, f"{wanted}/{attribute.name}/")
+
+
+def _free_name(name: str, taken: set[str]) -> str:
+    number = 1
+    while f"{name}_{number}" in taken:
+        number += 1
+    return f"{name}_{number}"
+
+
+def lift_constants(proto: onnx.ModelProto) -> None:
+    """Turn Constant nodes into initializers, so that weights are found in one place.
+
+    Some writers (Paddle) keep every weight in a Constant node. One whose value is an output of the graph stays.
+    """
+    graph = proto.graph
+    outputs = {value.name for value in graph.output}
+    kept: list[NodeProto] = []
+    for node in graph.node:
+        tensor = None if set(node.output) & outputs else _constant(node)
+        if tensor is None:
+            kept.append(node)
+        else:
+            graph.initializer.append(tensor)
+    if len(kept) < len(graph.node):
+        del graph.node[:]
+        graph.node.extend(kept)
+        proto.ir_version = max(proto.ir_version, _INITIALIZERS_NEED_NO_INPUT)
+
+
+def _constant(node: NodeProto) -> onnx.TensorProto | None:
+    if node.op_type != "Constant" or node.domain not in STANDARD or len(node.attribute) != 1 or len(node.output) != 1:
+        return None
+    attribute, name = node.attribute[0], node.output[0]
+    if attribute.name == "value" and attribute.HasField("t"):
+        tensor = onnx.TensorProto()
+        tensor.CopyFrom(attribute.t)
+        tensor.name = name
+        return tensor
+    if attribute.name in ("value_float", "value_floats"):
+        return numpy_helper.from_array(np.asarray(helper.get_attribute_value(attribute), np.float32), name)
+    if attribute.name in ("value_int", "value_ints"):
+        return numpy_helper.from_array(np.asarray(helper.get_attribute_value(attribute), np.int64), name)
+    return None
