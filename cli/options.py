@@ -6,14 +6,12 @@ import functools
 import inspect
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
+from ..engine.model import Model
 from ..importers.errors import InputError
-
-if TYPE_CHECKING:
-    from ..engine.model import Model
 
 _PANEL = "How to read the model"
 
