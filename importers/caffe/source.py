@@ -1,0 +1,59 @@
+"""Source: a Caffe model opened: the network at test time with its weights, and the files it came from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import InputError
+from .companion import find_pair
+from .inference_net import InferenceNet, inference_net
+from .reader import Layer, Net, read_caffemodel, read_prototxt
+from .weights import attach_weights
+
+
+@dataclass
+class Source:
+    """What an import starts from."""
+
+    prototxt: Path | None  # None: rebuilt from the caffemodel
+    caffemodel: Path
+    net: InferenceNet
+    trained: Net  # the caffemodel as written
+
+    @property
+    def graph_file(self) -> Path:
+        """The file that the network's structure was read from."""
+        return self.prototxt or self.caffemodel
+
+
+def open_source(path: Path, companion: Path | None) -> Source:
+    """Find, read and join the two files of a Caffe model.
+
+    Raises InputError when that is not possible.
+    """
+    prototxt, caffemodel = find_pair(path, companion)
+    trained = read_caffemodel(caffemodel)
+    if prototxt is None:
+        _check_carries_net(caffemodel, trained.layers)
+        return Source(None, caffemodel, inference_net(trained), trained)
+    written = read_prototxt(prototxt)
+    if not written.layers:
+        raise InputError(f"{prototxt}: expected a network, found no layers (is it a solver's file?)")
+    net = inference_net(written)
+    attach_weights(net.layers, trained.layers, caffemodel.name)
+    return Source(prototxt, caffemodel, net, trained)
+
+
+def _check_carries_net(caffemodel: Path, layers: list[Layer]) -> None:
+    """Weights alone are not a network: some tools write caffemodels without the layers' connections or parameters."""
+    connected = any(layer.bottoms for layer in layers)
+    described = all(
+        layer.param("convolution_param").num_output or layer.param("inner_product_param").num_output
+        for layer in layers
+        if layer.type in ("Convolution", "InnerProduct", "Deconvolution")
+    )
+    if not (connected and described):
+        raise InputError(
+            f"{caffemodel}: no prototxt lies beside it and it holds only the weights; name the prototxt with --companion"
+        )

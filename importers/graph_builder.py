@@ -1,0 +1,177 @@
+"""GraphBuilder: writes an ONNX graph node by node, keeps names unique and knows every tensor's shape as it goes.
+
+Shared by the importers that translate layer by layer. Shapes are inferred by ONNX itself, one node at a time, so a
+layer function can ask for the shape of what it reads; the finished model is checked as a whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, defs, helper, numpy_helper, shape_inference
+
+OPSET = 17
+IR_VERSION = 8
+
+Dim = int | str | None  # a size, the name of a dynamic size, or unknown
+
+
+class GraphBuilder:
+    """Collects nodes, initializers and their types; `finish` gives the checked model."""
+
+    def __init__(self, name: str, reserved: Iterable[str] = ()) -> None:
+        """`reserved`: tensor names that only an explicit `output` may take."""
+        self._name = name
+        self._reserved = set(reserved)
+        self._nodes: list[onnx.NodeProto] = []
+        self._node_names: set[str] = set()
+        self._inputs: list[str] = []
+        self._initializers: dict[str, TensorProto] = {}
+        self._types: dict[str, onnx.TypeProto] = {}
+
+    def input(self, name: str, shape: Sequence[Dim], dtype: int = TensorProto.FLOAT) -> str:
+        """Declare a graph input."""
+        self._declare(name, helper.make_tensor_type_proto(dtype, shape))
+        self._inputs.append(name)
+        return name
+
+    def constant(self, name: str, value: np.ndarray) -> str:
+        """Store an array as an initializer; returns its name, made unique."""
+        name = self._free(name, {*self._types, *self._reserved})
+        tensor = numpy_helper.from_array(np.ascontiguousarray(value), name)
+        self._initializers[name] = tensor
+        self._declare(name, helper.make_tensor_type_proto(tensor.data_type, tensor.dims))
+        return name
+
+    def node(
+        self,
+        op: str,
+        inputs: Sequence[str],
+        outputs: str | Sequence[str],
+        *,
+        name: str,
+        shape: Sequence[Dim] | None = None,  # of the first output, where inference cannot know it
+        **attributes: Any,
+    ) -> str:
+        """Append a node; returns its first output. The node's name is made unique, its outputs must be."""
+        outputs = [outputs] if isinstance(outputs, str) else list(outputs)
+        name = self._free(name, self._node_names)
+        self._node_names.add(name)
+        node = helper.make_node(op, inputs, outputs, name=name, **attributes)
+        self._nodes.append(node)
+        types = self._infer(node)
+        if shape is not None:
+            element = types[outputs[0]].tensor_type.elem_type if outputs[0] in types else TensorProto.FLOAT
+            types[outputs[0]] = helper.make_tensor_type_proto(element, shape)
+        for output in filter(None, outputs):
+            self._declare(output, types.get(output, onnx.TypeProto()))
+        return outputs[0]
+
+    def temporary(self, name: str) -> str:
+        """A free tensor name like `name`."""
+        return self._free(name, {*self._types, *self._reserved})
+
+    def shape(self, tensor: str) -> tuple[Dim, ...]:
+        """The shape of a tensor written so far. Raises ValueError when its rank is unknown."""
+        declared = self._types[tensor].tensor_type
+        if not declared.HasField("shape"):
+            raise ValueError(f"the shape of {tensor} is unknown")
+        return tuple(
+            dim.dim_value if dim.HasField("dim_value") else (dim.dim_param or None) for dim in declared.shape.dim
+        )
+
+    def value(self, tensor: str) -> np.ndarray | None:
+        """The value of an initializer, else None."""
+        stored = self._initializers.get(tensor)
+        return None if stored is None else numpy_helper.to_array(stored)
+
+    def __contains__(self, tensor: object) -> bool:
+        return tensor in self._types
+
+    def finish(self, outputs: Sequence[str], producer: str = "onnxray") -> onnx.ModelProto:
+        """The model with these outputs: nothing unused in it, checked, every shape inferred again as a whole.
+
+        Raises ValueError when ONNX finds it inconsistent.
+        """
+        nodes = self._live(outputs)
+        read = {name for node in nodes for name in node.input} | set(outputs)
+        graph = helper.make_graph(
+            nodes,
+            self._name or "graph",
+            [self._value_info(name) for name in self._inputs],
+            [self._value_info(name) for name in outputs],
+            [tensor for name, tensor in self._initializers.items() if name in read],
+        )
+        known = [name for node in nodes for name in node.output if name and name not in outputs]
+        graph.value_info.extend(self._value_info(name) for name in known if self._types[name].WhichOneof("value"))
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name=producer)
+        model.ir_version = IR_VERSION
+        _check(model)
+        return model
+
+    def _live(self, outputs: Sequence[str]) -> list[onnx.NodeProto]:
+        needed, nodes = set(outputs), []
+        for node in reversed(self._nodes):
+            if needed & set(node.output):
+                needed.update(node.input)
+                nodes.append(node)
+        return nodes[::-1]
+
+    def _infer(self, node: onnx.NodeProto) -> dict[str, onnx.TypeProto]:
+        schema = defs.get_schema(node.op_type, OPSET)
+        types = {name: self._types[name] for name in node.input if name}
+        data = {name: self._initializers[name] for name in node.input if name in self._initializers}
+        return dict(
+            shape_inference.infer_node_outputs(
+                schema, node, types, data, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION
+            )
+        )
+
+    def _declare(self, name: str, kind: onnx.TypeProto) -> None:
+        if name in self._types:
+            raise ValueError(f"two tensors are called {name}")
+        self._types[name] = kind
+
+    def _value_info(self, name: str) -> onnx.ValueInfoProto:
+        return helper.make_value_info(name, self._types[name])
+
+    @staticmethod
+    def _free(name: str, taken: Iterable[str] | Mapping[str, Any]) -> str:
+        candidate, number = name, 1
+        while candidate in taken:
+            number += 1
+            candidate = f"{name}_{number}"
+        return candidate
+
+
+def _check(model: onnx.ModelProto) -> None:
+    # Weights play no part in either check: without them even a 500 MB network is checked in milliseconds.
+    bare = onnx.ModelProto()
+    bare.CopyFrom(model) if model.ByteSize() < 1 << 26 else bare.CopyFrom(_without_weights(model))
+    try:
+        onnx.checker.check_model(bare)
+        shape_inference.infer_shapes(bare, check_type=True, strict_mode=True, data_prop=True)
+    except (onnx.checker.ValidationError, shape_inference.InferenceError) as error:
+        raise ValueError(f"the graph is not valid ONNX: {error}") from error
+
+
+_SMALL = 1 << 12  # elements: shapes, axes and the like, which inference reads
+
+
+def _without_weights(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy in which large initializers are graph inputs of the same type."""
+    bare = onnx.ModelProto()
+    bare.ir_version = model.ir_version
+    bare.opset_import.extend(model.opset_import)
+    for field in ("node", "input", "output", "value_info"):
+        getattr(bare.graph, field).extend(getattr(model.graph, field))
+    bare.graph.name = model.graph.name
+    for tensor in model.graph.initializer:
+        if np.prod(tensor.dims, dtype=float) <= _SMALL:
+            bare.graph.initializer.add().CopyFrom(tensor)
+        else:
+            bare.graph.input.append(helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims))
+    return bare
