@@ -55,6 +55,11 @@ class Model:
         return self.path.stem
 
     @property
+    def folder(self) -> Path:
+        """Where the file lies, and with it the weights too large to be read into `proto`."""
+        return self.path.parent
+
+    @property
     def labels(self) -> tuple[str, ...]:
         """Class names, in output order; empty when nobody said."""
         return self.spec.labels
@@ -79,7 +84,7 @@ class Model:
     @cached_property
     def graph(self) -> Graph:
         """Nodes, tensors and shapes, for `input_shapes`."""
-        return Graph(self.proto, self.input_shapes)
+        return Graph(self.proto, self.input_shapes, self.folder)
 
     def session(self, **options: Any) -> Session:
         """A forward runner on onnxruntime; options as of `Session`."""

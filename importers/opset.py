@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 import onnx
@@ -18,33 +19,45 @@ def opset(imports: Iterable[onnx.OperatorSetIdProto]) -> int:
     return max((entry.version for entry in imports if entry.domain in STANDARD), default=1)
 
 
-def with_opset(proto: onnx.ModelProto, newest: int, newest_ir: int) -> onnx.ModelProto:
-    """`proto` itself, or a copy under an operator set and IR version no newer than these.
+def lowered(proto: onnx.ModelProto, refusal: str) -> onnx.ModelProto:
+    """A copy of the model as old as onnxruntime's `refusal` asks for: its format version, or its operators.
 
-    Raises InputError naming the operators that have no equal in opset `newest`.
+    Raises InputError when the refusal is about something else, or an operator has no older form.
     """
-    current = opset(proto.opset_import)
-    if current <= newest and proto.ir_version <= newest_ir:
+    older = onnx.ModelProto()
+    older.CopyFrom(proto)
+    ir_version = re.search(r"max supported IR version: (\d+)", refusal)
+    if ir_version and proto.ir_version > int(ir_version[1]):
+        older.ir_version = int(ir_version[1])
+        return older
+    newest = re.search(r"support for domain ai\.onnx is till opset (\d+)", refusal)
+    if not newest or opset(proto.opset_import) <= int(newest[1]):
+        raise InputError(f"onnxruntime cannot run this model: {reason(refusal)}")
+    return with_opset(older, int(newest[1]))
+
+
+def with_opset(proto: onnx.ModelProto, number: int) -> onnx.ModelProto:
+    """The model under operator set `number`: renumbered where its operators mean the same, else converted by onnx.
+
+    Raises InputError naming the operators that have no equal there.
+    """
+    changed = changed_operators(proto.graph.node, opset(proto.opset_import), number)
+    if not changed:
+        set_opset(proto.opset_import, number)
         return proto
-    copy = onnx.ModelProto()
-    copy.CopyFrom(proto)
-    copy.ir_version = min(copy.ir_version, newest_ir)
-    changed = changed_operators(copy.graph.node, current, newest)
-    if changed:
-        copy = _converted(copy, newest, changed)
-    elif current > newest:
-        set_opset(copy.opset_import, newest)
-    return copy
-
-
-def _converted(proto: onnx.ModelProto, newest: int, changed: list[str]) -> onnx.ModelProto:
     try:
-        return version_converter.convert_version(proto, newest)
+        return version_converter.convert_version(proto, number)
     except Exception as error:  # C++ assertions: an adapter that does not exist
         raise InputError(
-            f"the model uses opset {opset(proto.opset_import)}, the installed onnxruntime runs up to {newest}, and "
-            f"{', '.join(changed)} changed since; update onnxruntime or export the model with opset {newest}"
+            f"the model uses opset {opset(proto.opset_import)}, the installed onnxruntime runs up to {number}, and "
+            f"{', '.join(changed)} changed since; update onnxruntime or export the model with opset {number}"
         ) from error
+
+
+def reason(refusal: str) -> str:
+    """What went wrong, without onnxruntime's codes and source positions."""
+    line = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", " ".join(refusal.split()))
+    return re.sub(r"^/\S+:\d+ .*?\) (?=[A-Z])", "", line)[:300]
 
 
 def changed_operators(nodes: Iterable[NodeProto], first: int, second: int) -> list[str]:

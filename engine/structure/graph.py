@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from .shapes import TensorType, infer_tensor_types
+from ...importers.errors import InputError, nearest_names
+from ...importers.opset import reason
+from ...importers.tensors import read_tensor, shape_text
+from .shapes import TensorType, believe_file, infer_tensor_types
+from .traced_run import traced_types
 
 _SMALL = 1 << 16  # elements: constants up to this size are read as values (shapes, axes, scales)
 
@@ -33,14 +39,39 @@ class Node:
 
 
 class Graph:
-    """Nodes in topological order and the type of every tensor, for one set of input shapes."""
+    """Nodes in topological order and the type of every tensor, for one set of input shapes.
 
-    def __init__(self, proto: onnx.ModelProto, input_shapes: Mapping[str, tuple[int, ...]]) -> None:
+    `types` has an entry for every tensor; `shape_note` says why some shapes are unknown or may be wrong ("": none).
+    """
+
+    def __init__(
+        self,
+        proto: onnx.ModelProto,
+        input_shapes: Mapping[str, tuple[int, ...]],
+        folder: Path | None = None,  # where the weights lie that are not in `proto`
+    ) -> None:
         self.nodes = tuple(_node(index, node) for index, node in enumerate(proto.graph.node))
         self.initializers = {tensor.name: tensor for tensor in proto.graph.initializer}
-        self.types: dict[str, TensorType] = infer_tensor_types(proto, input_shapes)
         self.inputs = tuple(input_shapes)
         self.outputs = tuple(value.name for value in proto.graph.output)
+        self.folder = folder
+        self.types: dict[str, TensorType] = infer_tensor_types(proto, input_shapes)
+        self.shape_note = self._trace(proto, input_shapes)
+
+    def _trace(self, proto: onnx.ModelProto, input_shapes: Mapping[str, tuple[int, ...]]) -> str:
+        """Find the types that inference left open. Returns why some stay open, or ""."""
+        unknown = [name for node in self.nodes for name in node.outputs if name and not self.types[name].is_known]
+        if not unknown:
+            return ""
+        inputs = {name: self.types[name] for name in self.inputs if name in self.types}
+        try:
+            self.types |= traced_types(proto, inputs, self.types, unknown, self.folder)
+        except Exception as error:  # custom operators, data it cannot take …: onnxruntime exports none of its types
+            self.types |= believe_file(proto, input_shapes, self.types)
+            sizes = ", ".join(f"{name} {shape_text(shape)}" for name, shape in input_shapes.items())
+            return f"the network does not run with {sizes} ({reason(str(error))}): some shapes are unknown or the file's own"
+        still = [name for name in unknown if not self.types[name].is_known]
+        return f"shapes that depend on the image: {', '.join(still)}" if still else ""
 
     @cached_property
     def producers(self) -> dict[str, Node]:
@@ -66,11 +97,20 @@ class Graph:
         """The value of a small constant tensor (initializer or Constant node), or None when it is not one."""
         stored = self.initializers.get(tensor)
         if stored is not None:
-            return numpy_helper.to_array(stored) if np.prod(stored.dims, dtype=float) <= _SMALL else None
+            return self.weight(tensor) if math.prod(stored.dims) <= _SMALL else None
         maker = self.producers.get(tensor)
         if maker is None or maker.op != "Constant":
             return None
         return _constant_value(maker)
+
+    def weight(self, tensor: str) -> np.ndarray:
+        """The value of an initializer of any size; one that lies in its own file is mapped, not copied.
+
+        Raises InputError when there is no such initializer or its file cannot be used.
+        """
+        if tensor not in self.initializers:
+            raise InputError(f"no weight is called {tensor}; {nearest_names(tensor, self.initializers)}")
+        return read_tensor(self.initializers[tensor], self.folder)
 
 
 def _node(index: int, proto: onnx.NodeProto) -> Node:

@@ -1,0 +1,85 @@
+"""Shapes that inference cannot tell, from running the network: onnxruntime is imported only when that is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnx
+
+from ...importers.opset import lowered
+from .shapes import TensorType
+
+if TYPE_CHECKING:
+    import onnxruntime as ort
+
+_SILENT = 4  # onnxruntime's log level
+_LARGEST = 1 << 33  # bytes of all tensors together: a network that needs more is not run just for its shapes
+_LOWERINGS = 2  # the format version, the operators
+
+
+def traced_types(
+    proto: onnx.ModelProto,
+    inputs: Mapping[str, TensorType],  # with full shapes
+    known: Mapping[str, TensorType],
+    names: Sequence[str],  # tensors of unknown shape
+    folder: Path | None,
+) -> dict[str, TensorType]:
+    """Types of `names`, from two runs on different seeded inputs: a dimension in which they differ depends on the data
+    and stays None, and so does one of size 0.
+
+    Raises ValueError when the network is too large to run for this; onnxruntime's errors when it cannot run.
+    """
+    if sum((kind.elements or 0) * 8 for kind in known.values()) > _LARGEST:
+        raise ValueError("the network is too large to run it for its shapes")
+    session = _open(proto, names, folder)
+    first, second = (session.run(list(names), _feeds(inputs, seed)) for seed in (0, 1))
+    found = {}
+    for name, one, two in zip(names, first, second, strict=True):
+        if isinstance(one, np.ndarray) and isinstance(two, np.ndarray) and one.ndim == two.ndim:
+            dims = tuple(a if a == b and a else None for a, b in zip(one.shape, two.shape, strict=True))
+            found[name] = TensorType(str(one.dtype), dims)
+        elif isinstance(one, list):
+            found[name] = TensorType("sequence", None)
+    return found
+
+
+def _open(proto: onnx.ModelProto, names: Sequence[str], folder: Path | None) -> ort.InferenceSession:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = _SILENT
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    if folder is not None:
+        options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder))
+    for attempt in range(_LOWERINGS + 1):
+        try:
+            return onnxruntime.InferenceSession(_bytes(proto, names), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime has a dozen error types and exports none
+            if attempt == _LOWERINGS:
+                raise
+            proto = lowered(proto, str(error))
+    raise AssertionError
+
+
+def _bytes(proto: onnx.ModelProto, names: Sequence[str]) -> bytes:
+    """The model with `names` as outputs: serialised protobuf messages merge when they are joined."""
+    given = {value.name for value in proto.graph.output}
+    extra = onnx.ModelProto()
+    extra.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names if name not in given)
+    return proto.SerializeToString() + extra.SerializeToString()
+
+
+def _feeds(inputs: Mapping[str, TensorType], seed: int) -> dict[str, np.ndarray]:
+    generator = np.random.default_rng(seed)
+    return {name: _random(generator, kind) for name, kind in inputs.items()}
+
+
+def _random(generator: np.random.Generator, kind: TensorType) -> Any:
+    """Floats between 0 and 1, whole numbers 0 or 1 (a valid index almost everywhere)."""
+    shape, dtype = tuple(size or 1 for size in kind.shape or ()), np.dtype(kind.dtype)
+    if dtype.kind == "f":
+        return generator.uniform(size=shape).astype(dtype)
+    return generator.integers(0, 2, size=shape).astype(dtype)
