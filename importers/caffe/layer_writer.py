@@ -88,7 +88,8 @@ class LayerWriter:
 
     def _initializer(self, role: str, index: int, value: np.ndarray) -> str:
         shared = self.layer.shared[index] if index < len(self.layer.shared) else ""
-        if shared and shared in self.graph and np.array_equal(self.graph.value(shared), value):
+        stored = self.graph.value(shared)
+        if stored is not None and np.array_equal(stored, value):
             return shared
         return self.graph.constant(shared or f"{self.name}/{role}", value)
 

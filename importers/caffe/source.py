@@ -55,5 +55,5 @@ def _check_carries_net(caffemodel: Path, layers: list[Layer]) -> None:
     )
     if not (connected and described):
         raise InputError(
-            f"{caffemodel}: no prototxt lies beside it and it holds only the weights; name the prototxt with --companion"
+            f"{caffemodel}: holds only weights and no prototxt lies beside it; name the prototxt with --companion"
         )

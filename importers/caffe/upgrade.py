@@ -1,4 +1,4 @@
-"""Older files: `layers { type: CONVOLUTION }` (2013-14) and the nested `layers { layer { type: "conv" } }` before it."""
+"""Older files: `layers { type: CONVOLUTION }` (2013-14), before it the nested `layers { layer { type: "conv" } }`."""
 
 from __future__ import annotations
 

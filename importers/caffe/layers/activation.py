@@ -101,9 +101,8 @@ def logarithm(layer: LayerWriter) -> None:
 
 def threshold(layer: LayerWriter) -> None:
     """1 where x > threshold, else 0."""
-    above = layer.add(
-        "above", "Greater", [*layer.inputs, layer.constant("at", layer.param("threshold_param").threshold)]
-    )
+    border = layer.constant("border", layer.param("threshold_param").threshold)
+    above = layer.add("above", "Greater", [*layer.inputs, border])
     layer.emit("Cast", [above], to=1)
 
 

@@ -89,9 +89,7 @@ def _second_bottom(layer: LayerWriter, axis: int) -> str:
     rank = len(layer.shape(1))
     behind = len(layer.shape()) - axis - rank
     if behind < 0:
-        raise layer.error(
-            f"its second input {list(layer.shape(1))} does not fit {list(layer.shape())} from axis {axis}"
-        )
+        raise layer.error(f"second input {list(layer.shape(1))} does not fit {list(layer.shape())} from axis {axis}")
     if behind == 0:
         return layer.inputs[1]
     return layer.add("aligned", "Reshape", [layer.inputs[1], layer.ints("aligned_shape", [0] * rank + [1] * behind)])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from ..layer_writer import LayerWriter
@@ -40,23 +42,16 @@ def batch_norm(layer: LayerWriter) -> None:
     stored = layer.weight_values({"mean": (channels,), "variance": (channels,), "divisor": (1,)})
     divisor = float(stored["divisor"][0])
     factor = np.float32(0 if divisor == 0 else 1 / divisor)
-    _emit_batch_norm(
-        layer,
-        np.ones(channels, np.float32),
-        np.zeros(channels, np.float32),
-        stored["mean"] * factor,
-        stored["variance"] * factor,
-        param.eps,
-    )
+    one, zero = np.ones(channels, np.float32), np.zeros(channels, np.float32)
+    mean, variance = stored["mean"] * factor, stored["variance"] * factor
+    _emit_batch_norm(layer, {"scale": one, "shift": zero, "mean": mean, "variance": variance}, param.eps)
 
 
-def _emit_batch_norm(
-    layer: LayerWriter, scale: np.ndarray, shift: np.ndarray, mean: np.ndarray, variance: np.ndarray, eps: float
-) -> None:
-    constants = [
-        layer.constant(role, value)
-        for role, value in (("scale", scale), ("shift", shift), ("mean", mean), ("variance", variance))
-    ]
+_ROLES = ("scale", "shift", "mean", "variance")
+
+
+def _emit_batch_norm(layer: LayerWriter, values: Mapping[str, np.ndarray], eps: float) -> None:
+    constants = [layer.constant(role, values[role]) for role in _ROLES]
     layer.emit("BatchNormalization", [*layer.inputs, *constants], epsilon=eps)
 
 
@@ -84,14 +79,11 @@ def bn(layer: LayerWriter) -> None:
     channels = layer.sizes(layer.shape()[1:2])[0]
     param = layer.param("bn_param")
     if len(layer.layer.blobs) == 4:
-        roles = ("scale", "shift", "mean", "variance")
-        values = layer.weight_values(dict.fromkeys(roles, (channels,)))
-        _emit_batch_norm(layer, *(values[role] for role in roles), eps=param.eps)
+        values = layer.weight_values(dict.fromkeys(_ROLES, (channels,)))
+        _emit_batch_norm(layer, values, param.eps)
         return
     if enum_name("BNMode", param.bn_mode) != "INFERENCE":
-        raise layer.error(
-            "normalises by the batch it is given; expected bn_mode: INFERENCE, as SegNet's test files have"
-        )
+        raise layer.error("normalises by its batch; expected bn_mode: INFERENCE, as in SegNet's test files")
     values = layer.weight_values({"scale": (channels,), "shift": (channels,)})
     shape = (channels, *[1] * (len(layer.shape()) - 2))
     scaled = layer.add("scaled", "Mul", [*layer.inputs, layer.constant("scale", values["scale"].reshape(shape))])
@@ -110,7 +102,7 @@ def mvn(layer: LayerWriter) -> None:
 
 
 def normalize(layer: LayerWriter) -> None:
-    """Each position's (or each image's) vector scaled to length one, then by a learned factor (SSD, Liu et al. 2016)."""
+    """Each position's (or image's) vector scaled to length one, then by a learned factor (SSD, Liu et al. 2016)."""
     param = layer.param("norm_param")
     shape = layer.shape()
     axes = list(range(1, len(shape))) if param.across_spatial else [1]

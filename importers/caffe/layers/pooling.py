@@ -48,9 +48,7 @@ def pooling(layer: LayerWriter) -> None:
     param = layer.param("pooling_param")
     method = enum_name("PoolMethod", param.pool)
     if method == "STOCHASTIC":
-        raise layer.error(
-            "stochastic pooling draws at random while it trains; use MAX or AVE, as its authors do to test"
-        )
+        raise layer.error("stochastic pooling draws at random; expected MAX or AVE")
     if param.global_pooling:
         _pool_globally(layer, method)
         return
@@ -118,7 +116,7 @@ def pyramid(layer: LayerWriter) -> None:
     param = layer.param("spp_param")
     method = enum_name("PoolMethod", param.pool)
     if method == "STOCHASTIC":
-        raise layer.error("stochastic pooling draws at random while it trains; use MAX or AVE")
+        raise layer.error("stochastic pooling draws at random; expected MAX or AVE")
     levels = [_pyramid_level(layer, 2**level, method) for level in range(param.pyramid_height)]
     layer.emit("Concat", levels, axis=1)
 

@@ -1,3 +1,7 @@
-"""stub"""
+"""Layers to come."""
 
-LAYERS = {}
+from __future__ import annotations
+
+from . import LayerFunction
+
+LAYERS: dict[str, LayerFunction] = {}

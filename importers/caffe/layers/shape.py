@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 
@@ -24,7 +25,7 @@ def slice_(layer: LayerWriter) -> None:
     (size,) = layer.sizes(layer.shape()[axis : axis + 1])
     count = len(layer.outputs)
     points = [0, *param.slice_point, size] if param.slice_point else [size * k // count for k in range(count + 1)]
-    parts = [end - start for start, end in zip(points, points[1:], strict=False)]
+    parts = [end - start for start, end in pairwise(points)]
     if len(parts) != count or min(parts) < 1 or (not param.slice_point and size % count):
         raise layer.error(
             f"axis {axis} of size {size} cannot be cut into its {count} tops at {list(param.slice_point)}"
