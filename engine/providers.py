@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import io
-import re
 import sys
 from collections.abc import Iterator, Sequence
 from functools import cache
@@ -13,16 +12,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import onnx
-from onnx import TensorProto, helper, version_converter
+from onnx import TensorProto, helper
 
 from ..importers.errors import InputError, nearest_names
+from ..importers.opset import lowered, refusal_reason
 
 if TYPE_CHECKING:
     import onnxruntime as ort
 
 _SUFFIX = "ExecutionProvider"
 _AUTOMATIC = ("CUDA", "CPU")  # tried in this order; the others (TensorRT compiles for minutes) only by name
-_LOWERINGS = 2  # the format version, the operators
 _SILENT, _ERRORS, _WARNINGS = 4, 3, 2  # onnxruntime's log levels; warnings are its default
 
 
@@ -70,7 +69,7 @@ def why_not(name: str) -> str | None:
         try:
             session = _onnxruntime_session(_identity(), _options(_SILENT), [f"{name}{_SUFFIX}", f"CPU{_SUFFIX}"])
         except Exception as error:
-            return _first_line(str(error))
+            return refusal_reason(str(error))
     if f"{name}{_SUFFIX}" not in session.get_providers():
         return " ".join(said.getvalue().split()) or "its libraries cannot be loaded"
     return None
@@ -148,39 +147,12 @@ def open_session(
     Raises InputError when onnxruntime cannot run the model.
     """
     options = _options(_ERRORS, arena=arena, folder=folder)
-    for _ in range(_LOWERINGS):
+    while True:
+        data = _with_outputs(proto, outputs)
         try:
-            return _onnxruntime_session(_with_outputs(proto, outputs), options, providers)
+            return _onnxruntime_session(data, options, providers)
         except Exception as error:  # onnxruntime has a dozen error types and documents none
-            proto = _lowered(proto, str(error))
-    return _onnxruntime_session(_with_outputs(proto, outputs), options, providers)
-
-
-def _lowered(proto: onnx.ModelProto, refusal: str) -> onnx.ModelProto:
-    """The model as old as onnxruntime's refusal asks for.
-
-    Raises InputError when the refusal is of another kind, or an operator has no older form.
-    """
-    ir_version = re.search(r"max supported IR version: (\d+)", refusal)
-    if ir_version:
-        older = onnx.ModelProto()
-        older.CopyFrom(proto)
-        older.ir_version = int(ir_version[1])
-        return older
-    opset = re.search(r"domain ai\.onnx is till opset (\d+)", refusal)
-    if not opset:
-        raise InputError(f"onnxruntime cannot run this model: {_first_line(refusal)}")
-    try:
-        return version_converter.convert_version(proto, int(opset[1]))
-    except Exception as error:
-        raise InputError(
-            f"the model's opset {_opset(proto)} is newer than this onnxruntime's {opset[1]}, and onnx cannot lower it "
-            f"({_first_line(str(error))}); a newer onnxruntime is needed"
-        ) from None
-
-
-def _opset(proto: onnx.ModelProto) -> int:
-    return next((entry.version for entry in proto.opset_import if entry.domain in ("", "ai.onnx")), 1)
+            proto = lowered(proto, str(error))  # strictly older, or it raises
 
 
 def _with_outputs(proto: onnx.ModelProto, outputs: Sequence[str]) -> bytes:
@@ -194,9 +166,3 @@ def _with_outputs(proto: onnx.ModelProto, outputs: Sequence[str]) -> bytes:
         raise InputError(
             f"the model cannot be handed to onnxruntime ({error}); keep its weights as external data"
         ) from None
-
-
-def _first_line(error: str) -> str:
-    """What went wrong, without onnxruntime's codes and source positions."""
-    line = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", " ".join(error.split()))
-    return re.sub(r"^/\S+:\d+ .*?\) (?=[A-Z])", "", line)[:300]

@@ -32,7 +32,7 @@ def lowered(proto: onnx.ModelProto, refusal: str) -> onnx.ModelProto:
         return older
     newest = re.search(r"support for domain ai\.onnx is till opset (\d+)", refusal)
     if not newest or opset(proto.opset_import) <= int(newest[1]):
-        raise InputError(f"onnxruntime cannot run this model: {reason(refusal)}")
+        raise InputError(f"onnxruntime cannot run this model: {refusal_reason(refusal)}")
     return with_opset(older, int(newest[1]))
 
 
@@ -54,7 +54,7 @@ def with_opset(proto: onnx.ModelProto, number: int) -> onnx.ModelProto:
         ) from error
 
 
-def reason(refusal: str) -> str:
+def refusal_reason(refusal: str) -> str:
     """What went wrong, without onnxruntime's codes and source positions."""
     line = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", " ".join(refusal.split()))
     return re.sub(r"^/\S+:\d+ .*?\) (?=[A-Z])", "", line)[:300]

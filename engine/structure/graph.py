@@ -14,7 +14,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from ...importers.errors import InputError, nearest_names
-from ...importers.opset import reason
+from ...importers.opset import refusal_reason
 from ...importers.tensors import read_tensor, shape_text
 from .shapes import TensorType, believe_file, infer_tensor_types
 from .traced_run import traced_types
@@ -69,7 +69,8 @@ class Graph:
         except Exception as error:  # custom operators, data it cannot take …: onnxruntime exports none of its types
             self.types |= believe_file(proto, input_shapes, self.types)
             sizes = ", ".join(f"{name} {shape_text(shape)}" for name, shape in input_shapes.items())
-            return f"the network does not run with {sizes} ({reason(str(error))}): some shapes are unknown or the file's own"
+            why = refusal_reason(str(error))
+            return f"the network does not run with {sizes} ({why}): some shapes are unknown or the file's own"
         still = [name for name in unknown if not self.types[name].is_known]
         return f"shapes that depend on the image: {', '.join(still)}" if still else ""
 

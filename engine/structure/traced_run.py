@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 _SILENT = 4  # onnxruntime's log level
 _LARGEST = 1 << 33  # bytes of all tensors together: a network that needs more is not run just for its shapes
-_LOWERINGS = 2  # the format version, the operators
 
 
 def traced_types(
@@ -30,7 +29,8 @@ def traced_types(
     """Types of `names`, from two runs on different seeded inputs: a dimension in which they differ depends on the data
     and stays None, and so does one of size 0.
 
-    Raises ValueError when the network is too large to run for this; onnxruntime's errors when it cannot run.
+    Raises ValueError when the network is too large to run for this, InputError or an error of onnxruntime when it
+    cannot run.
     """
     if sum((kind.elements or 0) * 8 for kind in known.values()) > _LARGEST:
         raise ValueError("the network is too large to run it for its shapes")
@@ -54,14 +54,11 @@ def _open(proto: onnx.ModelProto, names: Sequence[str], folder: Path | None) -> 
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     if folder is not None:
         options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder))
-    for attempt in range(_LOWERINGS + 1):
+    while True:
         try:
             return onnxruntime.InferenceSession(_bytes(proto, names), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime has a dozen error types and exports none
-            if attempt == _LOWERINGS:
-                raise
-            proto = lowered(proto, str(error))
-    raise AssertionError
+            proto = lowered(proto, str(error))  # strictly older, or it raises
 
 
 def _bytes(proto: onnx.ModelProto, names: Sequence[str]) -> bytes:
