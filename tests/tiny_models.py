@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from onnx import numpy_helper, parser
+from onnx import helper, numpy_helper, parser
 
 # Two convolutions and a pooling, 1x1x8x8 in, 3 classes out.
 # conv1: 2*1*3*3+2 = 20 parameters, 8*8*2*9 = 1152 MACs; fc: 3*32+3 = 99 parameters, 96 MACs.
@@ -26,13 +26,17 @@ tiny (float[batch, 1, 8, 8] image) => (float[batch, 3] scores)
 
 
 def model(text: str = CONV_NET, seed: int = 0) -> onnx.ModelProto:
-    """Parse ONNX text and fill the initializers it declares with seeded random weights."""
+    """Parse ONNX text; what it declares in <…> and no node makes becomes a weight of seeded random values."""
     proto = parser.parse_model(text)
     generator = np.random.default_rng(seed)
-    for tensor in proto.graph.initializer:
-        if not (tensor.raw_data or tensor.float_data or tensor.int64_data):
-            values = generator.normal(size=tuple(tensor.dims)).astype(np.float32)
-            tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
+    made = {name for node in proto.graph.node for name in node.output}
+    declared = [value for value in proto.graph.value_info if value.name not in made]
+    for value in declared:
+        tensor = value.type.tensor_type
+        shape = tuple(dim.dim_value for dim in tensor.shape.dim)
+        values = generator.normal(size=shape).astype(helper.tensor_dtype_to_np_dtype(tensor.elem_type))
+        proto.graph.initializer.append(numpy_helper.from_array(np.asarray(values), value.name))
+        proto.graph.value_info.remove(value)
     return proto
 
 
