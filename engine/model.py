@@ -17,6 +17,7 @@ from .structure.graph import Graph
 
 if TYPE_CHECKING:
     from .session import Session
+    from .structure.summary import Summary
 
 ASSUMED_SIDE = 224  # pixels, where neither the file nor the user says how large the image is
 
@@ -85,6 +86,12 @@ class Model:
     def graph(self) -> Graph:
         """Nodes, tensors and shapes, for `input_shapes`."""
         return Graph(self.proto, self.input_shapes, self.folder)
+
+    def summary(self) -> Summary:
+        """Layers with shapes, parameters, MACs, memory and receptive fields, from the file alone."""
+        from .structure.summary import summarize
+
+        return summarize(self)
 
     def session(self, **options: Any) -> Session:
         """A forward runner on onnxruntime; options as of `Session`."""

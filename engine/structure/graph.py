@@ -54,6 +54,7 @@ class Graph:
         self.initializers = {tensor.name: tensor for tensor in proto.graph.initializer}
         self.inputs = tuple(input_shapes)
         self.outputs = tuple(value.name for value in proto.graph.output)
+        self.opset = next((entry.version for entry in proto.opset_import if entry.domain in ("", "ai.onnx")), 1)
         self.folder = folder
         self.types: dict[str, TensorType] = infer_tensor_types(proto, input_shapes)
         self.shape_note = self._trace(proto, input_shapes)
