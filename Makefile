@@ -4,12 +4,12 @@ BIN := .venv/bin
 # Versions this tree is tested with; `make CONSTRAINTS=` takes the newest instead.
 CONSTRAINTS ?= -c .ci/constraints.txt
 
-.PHONY: demo test install develop check clean
+.PHONY: demo test install develop check browser clean
 
 demo: install
 	$(BIN)/onnxray demo
 
-test: install check
+test: install check browser
 	$(BIN)/python -m pytest
 
 check:
@@ -30,6 +30,12 @@ develop: .venv/installed
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet $(CONSTRAINTS) ".[demo,verify,zarr,graphviz,dev]"
 	touch $@
+
+# The report's tests open it in a real browser. Without one they are skipped, except where CI is set.
+browser:
+	@for name in chromium chromium-browser google-chrome; do command -v $$name >/dev/null && exit 0; done; \
+	{ test "$$(id -u)" = 0 && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } \
+	|| echo "no Chromium on PATH: the report's browser tests are skipped (apt install chromium)"
 
 clean:
 	rm -rf .venv build dist

@@ -38,7 +38,8 @@ class Result:
 def plain(value: Any) -> Any:
     """`value` as data that `json.dumps` takes."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        fields = (field.name for field in dataclasses.fields(value) if not field.name.startswith("_"))
+        return {name: plain(getattr(value, name)) for name in fields}
     if isinstance(value, np.ndarray):
         return value.tolist() if value.size <= 1000 else {"shape": list(value.shape), "dtype": str(value.dtype)}
     if isinstance(value, np.generic):
