@@ -27,6 +27,7 @@ class Batching:
 
     def __init__(self, model: Model) -> None:
         self.model = model
+        self._resident = resident_bytes()  # before the first run: what a run frees the system does not get back
 
     @cached_property
     def fixed(self) -> int | None:
@@ -61,12 +62,13 @@ class Batching:
         return frozenset(reached)
 
     def axis(self, name: str, shape: tuple[int, ...], size: int) -> int | None:
-        """The axis of a tensor along which the images of a slice of `size` lie; None: there is none."""
+        """The axis along which the images of a slice of `size` lie in a value of this shape; None: there is none."""
         if self.fixed is None:
             two, three = (graph.shape(name) for graph in self._graphs)
-            if two is not None and three is not None and len(two) == len(three):
+            if two is not None and three is not None and len(two) == len(three) == len(shape):
                 grows = [i for i, (a, b) in enumerate(zip(two, three, strict=True)) if a and b and 3 * a == 2 * b]
-                return grows[0] if len(grows) == 1 else None
+                if grows or None not in (*two, *three):
+                    return grows[0] if len(grows) == 1 else None
         return 0 if shape[:1] == (size,) else None
 
     def join(self, name: str, parts: Sequence[np.ndarray], size: int, count: int) -> np.ndarray:
@@ -91,7 +93,31 @@ class Batching:
             raise InputError(f"the tensor {name} has another shape for every image: run them one by one")
         return np.stack(parts)
 
-    # -- memory ---
+    def has_batch_axis(self, name: str) -> bool:
+        """Whether the tensor has, as far as is known, values of its own for every image."""
+        shape = self.model.graph.shape(name)
+        if name not in self._depends_on_input or self.fixed == 1 or shape is None or shape[:1] == (None,):
+            return name in self._depends_on_input
+        return self.axis(name, tuple(size or 0 for size in shape), self.fixed or 1) is not None
+
+    def per_image(self, name: str, value: np.ndarray, count: int) -> np.ndarray:  # [count, …]
+        """What `Session.run` gave for `count` images, one entry an image.
+
+        Raises InputError when there is no such thing.
+        """
+        axis = self.axis(name, value.shape, count)
+        if axis is not None:
+            rows = np.moveaxis(value, axis, 0)
+            return rows if len(rows) == count else rows.reshape(count, -1, *rows.shape[1:])
+        if self.fixed == count == 1:
+            return value[None]
+        raise InputError(f"the tensor {name} {list(value.shape)} has no axis of {count} images: it cannot be stored")
+
+    def stream_size(self, tensors: Sequence[str], memory: int) -> int:
+        """Images that a stream handles at a time: whole slices of the network's batch size that fit in `memory`."""
+        most = min(self._room(memory) // self._working_bytes(tensors), _IMAGES_AT_ONCE)
+        step = self.fixed or 1
+        return max(1, most // step) * step
 
     def slice_size(self, count: int, tensors: Sequence[str], memory: int | None) -> int:
         """Images in one run: the network's own batch size, else at most `count` and what fits in `memory` bytes."""
@@ -125,8 +151,8 @@ class Batching:
         return max(1, self.bytes_per_image(computed) + 2 * self.bytes_per_image(tensors))
 
     def _room(self, memory: int) -> int:
-        """What the budget leaves: this process as it is, and the weights twice (onnxruntime reads one into another)."""
-        return memory - resident_bytes() - 2 * self.model.proto.ByteSize()
+        """What the budget leaves: this process as it was, and the weights twice, as they are when a session opens."""
+        return memory - self._resident - 2 * self.model.proto.ByteSize()
 
 
 def memory_bytes(size: int | str) -> int:

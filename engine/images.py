@@ -6,6 +6,7 @@ import os
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from copy import copy
 from itertools import islice
 from pathlib import Path
 from typing import Protocol, TypeAlias
@@ -151,7 +152,7 @@ class ImageBatches:
         self.shape = image_input(model)[1]
         _dimensions(self.spec, self.shape)
         self.batch_size = batch_size
-        self.start = 0  # the image to begin with: what `Session.stream` sets to go on after an interruption
+        self.start = 0  # the image to begin with
         self.skipped: list[tuple[Path, str]] = []
         self.consumed = 0  # images read or skipped so far
         self._arrays: dict[Path, np.ndarray] = {}
@@ -160,6 +161,13 @@ class ImageBatches:
     def __len__(self) -> int:
         """How many images there are, broken ones included."""
         return len(self.paths)
+
+    def rest(self, start: int, batch_size: int) -> ImageBatches:
+        """The same images from number `start` on, in batches of another size."""
+        other = copy(self)
+        other.start = other.consumed = start
+        other.batch_size = batch_size
+        return other
 
     def __iter__(self) -> Iterator[tuple[list[Path], np.ndarray]]:
         self.skipped, self.consumed = [], self.start

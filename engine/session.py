@@ -63,8 +63,15 @@ class Session:
         """
         names = self.checked(self.model.graph.outputs if tensors is None else tensors)
         feeds = self._feeds(inputs)
-        count = self._images(feeds)
-        self.batching.check(self.memory, names, held=count)
+        self.batching.check(self.memory, names, held=_images(feeds))
+        return self.run_unchecked(feeds, names)
+
+    def run_unchecked(
+        self, inputs: np.ndarray | Mapping[str, np.ndarray], names: Sequence[str]
+    ) -> dict[str, np.ndarray]:
+        """As `run`, for known names and an amount that is known to fit."""
+        feeds = self._feeds(inputs)
+        count = _images(feeds)
         given = {name: self._given(name, feeds) for name in names if name not in self._computed}
         wanted = [name for name in names if name in self._computed]
         return given | (self._run(feeds, wanted, count) if wanted else {})
@@ -135,17 +142,6 @@ class Session:
                 raise InputError(f"the input {name} is {wanted}, found {'x'.join(map(str, value.shape))}")
         return _cast(value, self.model.graph.types[name].dtype)
 
-    def _images(self, feeds: Mapping[str, np.ndarray]) -> int:
-        """How many images there are: what the first input says.
-
-        Raises InputError when there are none.
-        """
-        first = next(iter(feeds.values()))
-        count = first.shape[0] if first.ndim else 1
-        if count == 0:
-            raise InputError("expected at least one image, found an array of none")
-        return count
-
     # -- running ---
 
     def _run(self, feeds: Mapping[str, np.ndarray], names: list[str], count: int) -> dict[str, np.ndarray]:
@@ -193,3 +189,15 @@ def _cast(value: np.ndarray, dtype: str) -> np.ndarray:
         limits = np.iinfo(kind)
         value = np.clip(np.rint(value), limits.min, limits.max)
     return np.ascontiguousarray(value, kind)
+
+
+def _images(feeds: Mapping[str, np.ndarray]) -> int:
+    """How many images there are: what the first input says.
+
+    Raises InputError when there are none.
+    """
+    first = next(iter(feeds.values()))
+    count = first.shape[0] if first.ndim else 1
+    if count == 0:
+        raise InputError("expected at least one image, found an array of none")
+    return count
