@@ -34,6 +34,8 @@ def normalise(proto: onnx.ModelProto) -> None:
     if not proto.graph.node or not proto.graph.output:
         trained = " (it holds training information only)" if proto.training_info else ""
         raise InputError(f"expected a network, found a graph without nodes or outputs{trained}")
+    _check_header(proto)
+    check_names(proto.graph)
     check_attributes(proto.graph.node)
     for function in proto.functions:
         check_attributes(function.node, references=True)
@@ -53,11 +55,37 @@ def check_attributes(nodes: Iterable[NodeProto], depth: int = 0, references: boo
     if depth > _MAX_DEPTH:
         raise InputError(f"the graph nests more than {_MAX_DEPTH} subgraphs; it is damaged")
     for node in nodes:
+        _check_text(node.op_type, node.domain, node.name, *node.input, *node.output)
         for attribute in node.attribute:
             if not attribute.name or not attribute.type or (attribute.ref_attr_name and not references):
                 raise InputError(f"node {label(node)}: attribute {attribute.name or '(unnamed)'} has no value; damaged")
+            _check_text(attribute.name)
             for graph in subgraphs(attribute):
+                check_names(graph)
                 check_attributes(graph.node, depth + 1, references)
+
+
+def check_names(graph: onnx.GraphProto) -> None:
+    """Raise InputError at a name in a graph (of it, of a tensor or of a dimension) that is no text."""
+    sparse = [entry.values for entry in graph.sparse_initializer]
+    values = (*graph.input, *graph.output, *graph.value_info)
+    _check_text(graph.name, *(entry.name for entry in (*values, *graph.initializer, *sparse)))
+    for value in values:
+        _check_text(*(dim.dim_param for dim in value.type.tensor_type.shape.dim))
+
+
+def _check_header(proto: onnx.ModelProto) -> None:
+    _check_text(proto.producer_name, proto.producer_version, proto.domain)
+    _check_text(*(text for entry in proto.metadata_props for text in (entry.key, entry.value)))
+    _check_text(*(entry.domain for entry in proto.opset_import))
+    _check_text(*(text for entry in proto.functions for text in (entry.name, entry.domain)))
+
+
+def _check_text(*names: object) -> None:
+    """Protobuf hands out a string that is not UTF-8 as bytes."""
+    for name in names:
+        if not isinstance(name, str):
+            raise InputError(f"the name {name!r} is not UTF-8 text; the file is damaged")
 
 
 def inline_functions(proto: onnx.ModelProto) -> None:

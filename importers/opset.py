@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import cache
 
 import onnx
 from onnx import NodeProto, defs, version_converter
@@ -63,7 +64,7 @@ def refusal_reason(refusal: str) -> str:
 def changed_operators(nodes: Iterable[NodeProto], first: int, second: int) -> list[str]:
     """The standard operators used that do not mean the same under both opset versions."""
     used = {node.op_type for node in all_nodes(nodes) if node.domain in STANDARD}
-    return sorted(name for name in used if _since(name, first) != _since(name, second))
+    return sorted(name for name in used if _meaning(name, first) != _meaning(name, second))
 
 
 def relabel_functions(proto: onnx.ModelProto) -> None:
@@ -82,9 +83,17 @@ def set_opset(imports: Iterable[onnx.OperatorSetIdProto], number: int) -> None:
             entry.version = number
 
 
-def _since(name: str, number: int) -> int | None:
-    """The opset version that defined operator `name` as it is in opset `number`; None: it has no such operator."""
+@cache
+def _meaning(name: str, number: int) -> tuple[object, ...] | None:
+    """What tells operator `name` of opset `number` from other versions of it: attributes with their defaults, inputs
+    and outputs. Versions that differ only in the element types they take are the same operator. None: no such operator.
+    """
     try:
-        return defs.get_schema(name, number, "").since_version
+        schema = defs.get_schema(name, number, "")
     except defs.SchemaError:
         return None
+    attributes = {
+        (key, entry.required, entry.default_value.SerializeToString()) for key, entry in schema.attributes.items()
+    }
+    inputs, outputs = ([(entry.name, entry.option) for entry in side] for side in (schema.inputs, schema.outputs))
+    return frozenset(attributes), tuple(inputs), tuple(outputs)

@@ -89,7 +89,7 @@ def without_weights(proto: onnx.ModelProto) -> onnx.ModelProto:
         ir_version=max(proto.ir_version, 4), opset_import=proto.opset_import, functions=proto.functions
     )
     graph = copy.graph
-    graph.name = proto.graph.name or "graph"
+    graph.name = "graph"
     graph.node.extend(proto.graph.node)
     for node in graph.node:
         _forget(node)

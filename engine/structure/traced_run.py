@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
@@ -26,8 +26,8 @@ def traced_types(
     names: Sequence[str],  # tensors of unknown shape
     folder: Path | None,
 ) -> dict[str, TensorType]:
-    """Types of `names`, from two runs on different seeded inputs: a dimension in which they differ depends on the data
-    and stays None, and so does one of size 0.
+    """Types of `names`, from a run on seeded random inputs and one on zeros: a dimension in which they differ depends
+    on the data and stays None, and so does one of size 0.
 
     Raises ValueError when the network is too large to run for this, InputError or an error of onnxruntime when it
     cannot run.
@@ -35,7 +35,7 @@ def traced_types(
     if sum((kind.elements or 0) * 8 for kind in known.values()) > _LARGEST:
         raise ValueError("the network is too large to run it for its shapes")
     session = _open(proto, names, folder)
-    first, second = (session.run(list(names), _feeds(inputs, seed)) for seed in (0, 1))
+    first, second = (session.run(list(names), feeds) for feeds in (_random(inputs), _zeros(inputs)))
     found = {}
     for name, one, two in zip(names, first, second, strict=True):
         if isinstance(one, np.ndarray) and isinstance(two, np.ndarray) and one.ndim == two.ndim:
@@ -69,14 +69,15 @@ def _bytes(proto: onnx.ModelProto, names: Sequence[str]) -> bytes:
     return proto.SerializeToString() + extra.SerializeToString()
 
 
-def _feeds(inputs: Mapping[str, TensorType], seed: int) -> dict[str, np.ndarray]:
-    generator = np.random.default_rng(seed)
-    return {name: _random(generator, kind) for name, kind in inputs.items()}
+def _zeros(inputs: Mapping[str, TensorType]) -> dict[str, np.ndarray]:
+    return {name: np.zeros(tuple(size or 1 for size in kind.shape or ()), kind.dtype) for name, kind in inputs.items()}
 
 
-def _random(generator: np.random.Generator, kind: TensorType) -> Any:
+def _random(inputs: Mapping[str, TensorType]) -> dict[str, np.ndarray]:
     """Floats between 0 and 1, whole numbers 0 or 1 (a valid index almost everywhere)."""
-    shape, dtype = tuple(size or 1 for size in kind.shape or ()), np.dtype(kind.dtype)
-    if dtype.kind == "f":
-        return generator.uniform(size=shape).astype(dtype)
-    return generator.integers(0, 2, size=shape).astype(dtype)
+    generator = np.random.default_rng(0)
+    draws = {}
+    for name, zeros in _zeros(inputs).items():
+        values = generator.uniform(size=zeros.shape)
+        draws[name] = (values if zeros.dtype.kind == "f" else np.rint(values)).astype(zeros.dtype)
+    return draws
