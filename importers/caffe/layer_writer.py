@@ -29,10 +29,12 @@ class LayerWriter:
         inputs: Sequence[str],
         outputs: Sequence[str],
         declared_batch: int | None = None,  # the prototxt's batch size, where the graph's is dynamic
+        masks: dict[str, str] | None = None,  # mask of a pooling -> ONNX's indices of the same, shared by all layers
     ) -> None:
         self.layer = layer
         self.graph = graph
         self.declared_batch = declared_batch
+        self.masks = {} if masks is None else masks
         self.inputs = list(inputs)  # tensors of the bottoms
         self.outputs = list(outputs)  # tensors to write the tops to
 

@@ -90,9 +90,10 @@ def _translate(net: InferenceNet, inputs: Mapping[str, tuple[Dim, ...]], declare
     current = {blob: graph.input(blob, shape) for blob, shape in inputs.items()}
     names = output_names(net)
     functions = layer_functions()
+    masks: dict[str, str] = {}
     for layer in net.layers:
         outputs = next(names)
-        writer = LayerWriter(layer, graph, [current[blob] for blob in layer.bottoms], outputs, declared_batch)
+        writer = LayerWriter(layer, graph, [current[blob] for blob in layer.bottoms], outputs, declared_batch, masks)
         try:
             functions[layer.type](writer)
         except (ValueError, InferenceError, IndexError) as error:

@@ -106,6 +106,7 @@ def emit_max(layer: LayerWriter, attributes: dict[str, Any]) -> None:
         return
     indices = layer.graph.temporary(f"{layer.name}/indices")
     layer.graph.node("MaxPool", layer.inputs, [layer.outputs[0], indices], name=layer.name, **attributes)
+    layer.masks[layer.outputs[1]] = indices
     plane = math.prod(layer.sizes(layer.shape()[2:]))
     within = layer.add("mask", "Mod", [indices, layer.ints("plane", [plane])])
     layer.graph.node("Cast", [within], layer.outputs[1], name=f"{layer.name}/mask_as_float", to=1)
