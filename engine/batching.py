@@ -14,6 +14,7 @@ import numpy as np
 from ..importers.errors import InputError
 from ..importers.onnx_file import graph_inputs
 from .structure.graph import Graph
+from .structure.semantics import constant_tensors
 
 if TYPE_CHECKING:
     from .model import Model
@@ -49,17 +50,13 @@ class Batching:
         """The graph's shapes for 2 and for 3 images."""
         shapes = self.model.input_shapes
         two, three = ({name: (n, *shape[1:]) if shape else shape for name, shape in shapes.items()} for n in (2, 3))
-        return Graph(self.model.proto, two), Graph(self.model.proto, three)
+        proto, folder = self.model.proto, self.model.folder
+        return Graph(proto, two, folder), Graph(proto, three, folder)
 
     @cached_property
-    def _depends_on_input(self) -> frozenset[str]:
-        """Tensors that are not constant."""
-        reached = set(self.model.graph.inputs)
-        for node in self.model.graph.nodes:
-            # A node with a body (If, Loop) may read any tensor of the graph from inside it.
-            if not reached.isdisjoint(node.inputs) or node.op in ("If", "Loop", "Scan"):
-                reached.update(node.outputs)
-        return frozenset(reached)
+    def _constant(self) -> frozenset[str]:
+        """Tensors that are the same whatever is fed."""
+        return frozenset(constant_tensors(self.model.graph))
 
     def axis(self, name: str, shape: tuple[int, ...], size: int) -> int | None:
         """The axis along which the images of a slice of `size` lie in a value of this shape; None: there is none."""
@@ -76,7 +73,7 @@ class Batching:
 
         Raises InputError when that has no meaning.
         """
-        if (len(parts) == 1 and size == count) or name not in self._depends_on_input:
+        if (len(parts) == 1 and size == count) or name in self._constant:
             return parts[0]
         axis = self.axis(name, parts[0].shape, size)
         if axis is not None:
@@ -96,8 +93,8 @@ class Batching:
     def has_batch_axis(self, name: str) -> bool:
         """Whether the tensor has, as far as is known, values of its own for every image."""
         shape = self.model.graph.shape(name)
-        if name not in self._depends_on_input or self.fixed == 1 or shape is None or shape[:1] == (None,):
-            return name in self._depends_on_input
+        if name in self._constant or self.fixed == 1 or shape is None or shape[:1] == (None,):
+            return name not in self._constant
         return self.axis(name, tuple(size or 0 for size in shape), self.fixed or 1) is not None
 
     def per_image(self, name: str, value: np.ndarray, count: int) -> np.ndarray:  # [count, …]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
@@ -13,7 +12,6 @@ import numpy as np
 
 from ..importers.errors import InputError, nearest_names
 from ..importers.onnx_file import graph_inputs
-from ..importers.tensors import read_tensor
 from .batching import Batching, memory_bytes
 from .images import ImageBatches, image_input
 from .providers import choose_providers, open_session
@@ -24,6 +22,7 @@ if TYPE_CHECKING:
     from .model import Model
     from .streaming import Stream
 
+_NO_ARRAYS = ("sequence", "map", "optional")
 _KEPT = 4  # onnxruntime sessions kept open; each holds a copy of the weights
 
 
@@ -46,8 +45,9 @@ class Session:
     def tensors(self) -> tuple[str, ...]:
         """Every tensor that the network computes, in order. Those inside the bodies of If and Loop are not among them,
         nor are sequences."""
-        nodes = (node for node in self.model.graph.nodes if not re.search("Sequence|Optional", node.op))
-        return tuple(name for node in nodes for name in node.outputs if name)
+        graph = self.model.graph
+        names = (name for node in graph.nodes for name in node.outputs if name)
+        return tuple(name for name in names if graph.types[name].dtype not in _NO_ARRAYS)
 
     def run(
         self,
@@ -113,7 +113,7 @@ class Session:
         """An input, or a stored tensor."""
         if name in feeds:
             return feeds[name]
-        return read_tensor(self.model.graph.initializers[name], getattr(self.model, "folder", None))
+        return self.model.graph.weight(name)
 
     # -- inputs ---
 
@@ -158,12 +158,12 @@ class Session:
 
     def _session(self, names: Sequence[str]) -> ort.InferenceSession:
         """The onnxruntime session that gives these tensors besides the graph's outputs."""
-        extra = [name for name in names if name not in self.model.graph.outputs]
-        key = frozenset(extra)
+        key = frozenset(names) - frozenset(self.model.graph.outputs)
         if key not in self._opened:
-            folder = getattr(self.model, "folder", None)
             arena = self.memory is None
-            self._opened[key] = open_session(self.model.proto, extra, self.providers, folder=folder, arena=arena)
+            self._opened[key] = open_session(
+                self.model.proto, sorted(key), self.providers, folder=self.model.folder, arena=arena
+            )
             if len(self._opened) > _KEPT:
                 self._opened.popitem(last=False)
         self._opened.move_to_end(key)

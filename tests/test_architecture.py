@@ -23,9 +23,8 @@ MAY_IMPORT = {
 # Folders of engine/ from low to high; a file may import its own level and those below.
 ENGINE_LEVELS = (
     {"results", "targets"},
-    {"image_files"},
+    {"image_files", "providers"},
     {"images", "structure", "render"},
-    {"providers"},
     {"batching", "model", "session", "streaming"},
     {"gradient"},
     {"optvis", "dataset", "profiling"},
