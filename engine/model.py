@@ -38,15 +38,16 @@ def load(
     Raises InputError when the file cannot be used.
     """
     proto = load_proto(path, companion=companion, shapes=shapes, **spec_options)
-    return Model(proto, Path(path))
+    return Model(proto, Path(path), None if companion is None else Path(companion))
 
 
 class Model:
     """A loaded network. Never changed by anything that analyses it."""
 
-    def __init__(self, proto: onnx.ModelProto, path: Path) -> None:
+    def __init__(self, proto: onnx.ModelProto, path: Path, companion: Path | None = None) -> None:
         self.proto = proto
         self.path = path
+        self.companion = companion  # the other half of a two-file format, where the caller named it
         self.spec: InputSpec = read_input_spec(proto) or InputSpec()
         self.source: dict[str, Any] = read_source(proto)
 
