@@ -15,7 +15,7 @@ from .regions import ENTRY, Region, regions
 from .signatures import Match, Signatures
 
 _LONGEST = 64  # items: longer patterns are not looked for
-_WORTH = 3  # boxes: a repetition that hides fewer stays drawn out
+_WORTH = 3  # boxes: a repeated single box that hides fewer stays drawn out; anything larger is worth hiding 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +85,7 @@ def fold_runs(diagram: Diagram, signatures: Signatures, match: Match) -> Diagram
     order: list[int] = []
     for chain in chains(diagram):
         tokens = [signatures.item(diagram.items[index], match) for index in chain]
-        closes = [isinstance(diagram.items[index], Block) for index in chain]
+        closes = [_closes(diagram.items[chain[at - 1]] if at else None, diagram.items[index]) for at, index in enumerate(chain)]
         sizes = [_leaves(diagram.items[index]) for index in chain]
         spans += [(len(order) + start, period, count) for start, period, count in _runs(tokens, closes, sizes)]
         order += chain
@@ -93,6 +93,13 @@ def fold_runs(diagram: Diagram, signatures: Signatures, match: Match) -> Diagram
     return regrouped(
         diagram, [members for members, _, _ in folds.values()], lambda run: _repeated(diagram, *folds[run[0]])
     )
+
+
+def _closes(before: Box | Block | None, item: Box | Block) -> bool:
+    """Whether blocks end here: with a region's join, or with the pointwise convolution after a depthwise one."""
+    if isinstance(item, Block):
+        return True
+    return isinstance(before, Box) and before.title.startswith("Depthwise") and item.title == "Conv 1×1"
 
 
 def _leaves(item: Box | Block) -> int:
@@ -106,7 +113,30 @@ def _repeated(diagram: Diagram, members: list[int], period: int, count: int) -> 
     if period == 1 and isinstance(first, Block):
         return Block(first.name, count * first.count, first.diagram, boxes)
     template = Diagram(tuple(items[:period]), tuple((index - 1,) for index in range(period)))
-    return Block(block_name(template), count, template, boxes)
+    name = block_name(template)
+    inner = [item for item in items[:period] if isinstance(item, Block)]
+    if len(inner) == 1 and inner[0].count == 1:  # a squeeze before its branches: one block, not a block in a block
+        template = flattened(template, lambda block: True)
+    return Block(name, count, template, boxes)
+
+
+def flattened(diagram: Diagram, pick: Callable[[Block], bool]) -> Diagram:
+    """`diagram` with the insides of the blocks that `pick` says in place of them."""
+    items: list[Box | Block] = []
+    feeders: list[tuple[int, ...]] = []
+    place: dict[int, int] = {ENTRY: ENTRY}
+    for index, (item, sources) in enumerate(zip(diagram.items, diagram.feeders, strict=True)):
+        entry = tuple(place[source] for source in sources)
+        if isinstance(item, Block) and pick(item):
+            base = len(items)
+            items += item.diagram.items
+            for inner in item.diagram.feeders:
+                feeders.append(tuple(at for f in inner for at in (entry if f == ENTRY else (base + f,))))
+        else:
+            items.append(item)
+            feeders.append(entry)
+        place[index] = len(items) - 1
+    return Diagram(tuple(items), tuple(feeders))
 
 
 def chains(diagram: Diagram) -> Iterator[list[int]]:
@@ -147,7 +177,7 @@ def _runs(tokens: Sequence[int], closes: Sequence[bool], sizes: Sequence[int]) -
             hidden = (lengths[at] // period) * period
             best = max(best, (hidden, -period, period))
         hidden, _, period = best
-        if hidden and sum(sizes[at + period : at + period + hidden]) >= _WORTH:
+        if hidden and sum(sizes[at + period : at + period + hidden]) >= (_WORTH if period == 1 else 2):
             start = at + _shift(at, period, matches[period - 1][at] - hidden, closes)
             yield start, period, hidden // period + 1
             at = start + hidden + period
@@ -177,8 +207,9 @@ def regrouped(diagram: Diagram, groups: Sequence[list[int]], make: Callable[[lis
     ready = [index for index in range(len(diagram.items)) if index not in group_of or index == group_of[index][-1]]
     for index in ready:  # a group stands where its last item stood, which is after everything that feeds it
         members = group_of.get(index, [index])
+        inside = set(members)
         place.update((member, len(items)) for member in members)
-        sources = (source for member in members for source in diagram.feeders[member] if source not in members)
+        sources = (source for member in members for source in diagram.feeders[member] if source not in inside)
         feeders.append(tuple(sources))
         items.append(make(members) if index in group_of else diagram.items[index])
     moved = tuple(tuple(dict.fromkeys(place[source] for source in sources)) for sources in feeders)

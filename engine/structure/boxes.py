@@ -7,14 +7,12 @@ element-wise ones that follow it (Conv, BatchNormalization, Relu) become one box
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-
-import onnx
 
 from .graph import Graph, Node
 from .labels import activation_word, box_title, follow_word, shape_text, short_name
 from .op_families import family_of
+from .semantics import constant_tensors, operands
 
 _NORMS = {"BatchNormalization", "InstanceNormalization", "GroupNormalization", "LpNormalization"}
 _BINARY = {"Mul", "Add", "Sub", "Div"}
@@ -76,44 +74,25 @@ class _Data:
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        self._captured = {node.index: tuple(_captured(node)) for node in graph.nodes if _has_subgraph(node)}
-        moving = set(graph.inputs)
-        for node in graph.nodes:
-            if node.op not in ("Shape", "Size") and any(name in moving for name in self._inputs(node)):
-                moving.update(name for name in node.outputs if name)
-        fixed_outputs = set(graph.outputs) - moving
-        self._moving = moving | fixed_outputs
-        self.nodes = [node for node in graph.nodes if any(name in self._moving for name in node.outputs if name)]
+        self._constant = constant_tensors(graph) - set(graph.outputs)
+        self.nodes = [node for node in graph.nodes if any(name and name not in self._constant for name in node.outputs)]
+        self._reads = {node.index: self._operands(node) for node in self.nodes}
         self.readers: dict[str, set[int]] = {}
-        for node in self.nodes:
-            for name in self.reads(node):
-                self.readers.setdefault(name, set()).add(node.index)
+        for index, names in self._reads.items():
+            for name in names:
+                self.readers.setdefault(name, set()).add(index)
         self.inputs = tuple(name for name in graph.inputs if name in self.readers)
 
-    def _inputs(self, node: Node) -> tuple[str, ...]:
-        return node.inputs + self._captured.get(node.index, ())
+    def _operands(self, node: Node) -> tuple[str, ...]:
+        return tuple(name for name in operands(node) if name not in self._constant)
 
     def reads(self, node: Node) -> tuple[str, ...]:
-        """The node's inputs that carry data, each once."""
-        return tuple(dict.fromkeys(name for name in self._inputs(node) if name in self._moving))
+        """The tensors with data that the node reads, each once; those that its sub-graphs read too."""
+        return self._reads[node.index]
 
     def only_reader(self, name: str, node: Node) -> bool:
+        """Whether `name` goes nowhere but into `node`."""
         return self.readers.get(name) == {node.index} and name not in self.graph.outputs
-
-
-def _has_subgraph(node: Node) -> bool:
-    return any(isinstance(value, onnx.GraphProto) for value in node.attributes.values())
-
-
-def _captured(node: Node) -> Iterator[str]:
-    """Names that the subgraphs of an If or Loop read; those of inner tensors name nothing outside and do no harm."""
-    stack = [value for value in node.attributes.values() if isinstance(value, onnx.GraphProto)]
-    while stack:
-        graph = stack.pop()
-        yield from (value.name for value in graph.output)
-        for inner in graph.node:
-            yield from inner.input
-            stack.extend(entry.g for entry in inner.attribute if entry.type == onnx.AttributeProto.GRAPH)
 
 
 @dataclass(eq=False)

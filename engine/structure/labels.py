@@ -51,6 +51,8 @@ def box_title(node: Node, graph: Graph) -> str:
     if op == "MatMul" and any(_is_constant(name, graph) for name in node.inputs):
         return "Dense"
     if op in ("MaxPool", "AveragePool", "LpPool"):
+        if _covers_everything(node, graph):
+            return f"Global {_WORDS.get(op, op).lower()}"
         return f"{_WORDS.get(op, op)} {_size(node.attribute('kernel_shape', []))}{_stride(node)}".strip()
     if op == "Resize" or op == "Upsample":
         return _resize(node, graph)
@@ -76,6 +78,12 @@ def _convolution(op: str, node: Node, graph: Graph) -> str:
         kind = f"Depthwise {kind.lower()}" if alone else f"Grouped {kind.lower()}"
     dilations = [d for d in node.attribute("dilations", []) if d != 1]
     return f"{kind} {_size(kernel)}{_stride(node)}{f' dil {dilations[0]}' if dilations else ''}".strip()
+
+
+def _covers_everything(node: Node, graph: Graph) -> bool:
+    """Whether a pooling's window is the whole image."""
+    shape = graph.shape(node.inputs[0])
+    return shape is not None and list(shape[2:]) == list(node.attribute("kernel_shape", []))
 
 
 def _size(kernel: Sequence[int | None]) -> str:
