@@ -40,7 +40,7 @@ def traced_types(
     for name, one, two in zip(names, first, second, strict=True):
         if isinstance(one, np.ndarray) and isinstance(two, np.ndarray) and one.ndim == two.ndim:
             dims = tuple(a if a == b and a else None for a, b in zip(one.shape, two.shape, strict=True))
-            found[name] = TensorType(str(one.dtype), dims)
+            found[name] = TensorType("string" if one.dtype == object else str(one.dtype), dims)
         elif isinstance(one, list):
             found[name] = TensorType("sequence", None)
     return found
@@ -79,5 +79,5 @@ def _random(inputs: Mapping[str, TensorType]) -> dict[str, np.ndarray]:
     draws = {}
     for name, zeros in _zeros(inputs).items():
         values = generator.uniform(size=zeros.shape)
-        draws[name] = (values if zeros.dtype.kind == "f" else np.rint(values)).astype(zeros.dtype)
+        draws[name] = np.asarray(values if zeros.dtype.kind == "f" else np.rint(values)).astype(zeros.dtype)
     return draws
