@@ -20,14 +20,15 @@ class Result:
         """Plain data that `json.dumps` takes: arrays up to a thousand elements as lists, larger ones as their shape."""
         return {field.name: plain(getattr(self, field.name)) for field in dataclasses.fields(self)}
 
+    def arrays(self) -> dict[str, np.ndarray]:
+        """What `save` writes in full, by name."""
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
+
     def save(self, path: str | Path) -> None:
         """Write PATH.json with the plain data and, where there are arrays, PATH.npz with all of them in full."""
         path = Path(path).with_suffix("")
-        arrays = {
-            field.name: value
-            for field in dataclasses.fields(self)
-            if isinstance(value := getattr(self, field.name), np.ndarray)
-        }
+        arrays = self.arrays()
         write_text(path.with_suffix(".json"), json.dumps(self.to_json(), indent=1))
         if arrays:
             temporary = path.with_suffix(".tmp.npz")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -49,11 +50,12 @@ class Predictions(Result):
 
 
 @dataclass(frozen=True)
-class Scores:
-    """All classes of a batch of images."""
+class Best:
+    """The best classes of one batch of images."""
 
-    probabilities: np.ndarray  # [N, classes] float32
-    logits: np.ndarray | None  # [N, classes] float32
+    indices: np.ndarray  # [n, top] int64
+    probabilities: np.ndarray  # [n, top] float32
+    logits: np.ndarray | None  # [n, top] float32
     note: str
 
 
@@ -72,42 +74,37 @@ def predict(
     classifier = classifier_of(model)
     session = session or model.session()
     batches = ImageBatches(images, model, _IMAGES_AT_ONCE)
-    top = min(top, classifier.classes)
     names: list[str] = []
-    found: list[tuple[np.ndarray, Scores]] = []
+    best: list[Best] = []
     for paths, batch in batches:
-        scores = class_scores(classifier, session.run(batch, wanted_tensors(classifier)))
-        if len(scores.probabilities) != len(batch):
-            raise InputError(
-                f"{classifier.output} has {len(scores.probabilities)} rows for {len(batch)} images: {_ADVICE}"
-            )
-        order = ranking(scores)[:, :top]
-        found.append((order, _pick(scores, order)))
+        values = session.run(batch, classifier.tensors)
+        best.append(best_classes(classifier, values, len(batch), top))
         names += [str(path) for path in paths]
         if progress is not None:
             progress(batches.consumed, len(batches))
-    return _predictions(model, classifier, names, found, batches)
+    return predictions(model, classifier, names, best, batches.skipped)
 
 
-def _predictions(
+def predictions(
     model: Model,
     classifier: Classifier,
-    names: list[str],
-    found: list[tuple[np.ndarray, Scores]],
-    batches: ImageBatches,
+    names: Sequence[str],
+    best: Sequence[Best],  # of the batches, one after the other
+    skipped: Sequence[tuple[Path, str]] = (),
 ) -> Predictions:
-    indices = np.concatenate([order for order, _ in found])
-    logits = [scores.logits for _, scores in found if scores.logits is not None]
+    """The result, from the best classes of every batch."""
+    indices = np.concatenate([part.indices for part in best])
+    logits = [part.logits for part in best if part.logits is not None]
     return Predictions(
         images=tuple(names),
         indices=indices,
         labels=tuple(tuple(model.labels[index] if model.labels else "" for index in row) for row in indices),
-        probabilities=np.concatenate([scores.probabilities for _, scores in found]),
-        logits=np.concatenate(logits) if len(logits) == len(found) else None,
+        probabilities=np.concatenate([part.probabilities for part in best]),
+        logits=np.concatenate(logits) if len(logits) == len(best) else None,
         output=classifier.output,
         classes=classifier.classes,
-        note=found[0][1].note,
-        skipped=tuple((str(path), reason) for path, reason in batches.skipped),
+        note=best[0].note,
+        skipped=tuple((str(path), reason) for path, reason in skipped),
     )
 
 
@@ -127,32 +124,35 @@ def classifier_of(model: Model) -> Classifier:
     return classifier
 
 
-def wanted_tensors(classifier: Classifier) -> list[str]:
-    """What to ask the session for."""
-    return [classifier.output] if classifier.logits is None else [classifier.output, classifier.logits]
+def best_classes(classifier: Classifier, values: Mapping[str, np.ndarray], images: int, top: int) -> Best:
+    """The `top` classes of each image, from the values of `classifier.tensors`; equal ones in class order.
+
+    Raises InputError when there is not one row an image.
+    """
+    probabilities, logits, note = _scores(classifier, values)
+    if len(probabilities) != images:
+        raise InputError(f"{classifier.output} has {len(probabilities)} rows for {images} images: {_ADVICE}")
+    decisive = probabilities if logits is None else logits  # logits differ where probabilities are rounded to 1
+    order = np.argsort(-decisive, axis=1, kind="stable")[:, :top]
+    chosen = None if logits is None else np.take_along_axis(logits, order, 1)
+    return Best(order, np.take_along_axis(probabilities, order, 1), chosen, note)
 
 
-def class_scores(classifier: Classifier, values: dict[str, np.ndarray]) -> Scores:
-    """Probabilities and, where they are known, logits of all classes, from the `wanted_tensors`."""
-    output = values[classifier.output].reshape(-1, classifier.classes).astype(np.float32, copy=False)
-    if classifier.kind == "open":
-        if _are_probabilities(output):
-            return Scores(output, None, "the output is probabilities already; its logits are not known")
-        return Scores(_softmax(output), output, "the output is logits; the softmax was taken here")
-    logits = values[str(classifier.logits)].reshape(-1, classifier.classes).astype(np.float32, copy=False)
-    probabilities = np.exp(output) if classifier.kind == "log-softmax" else output
-    return Scores(probabilities, logits, f"the network ends in a {classifier.kind}; logits are its input")
+def _scores(
+    classifier: Classifier, values: Mapping[str, np.ndarray]
+) -> tuple[np.ndarray, np.ndarray | None, str]:  # [N, classes] probabilities, [N, classes] logits, note
+    output = _rows(values[classifier.output], classifier.classes)
+    if classifier.logits is not None:
+        probabilities = np.exp(output) if classifier.kind == "log-softmax" else output
+        logits = _rows(values[classifier.logits], classifier.classes)
+        return probabilities, logits, f"the network ends in a {classifier.kind}; logits are its input"
+    if _are_probabilities(output):
+        return output, None, "the output is probabilities already; its logits are not known"
+    return _softmax(output), output, "the output is logits; the softmax was taken here"
 
 
-def ranking(scores: Scores) -> np.ndarray:  # [N, classes] int64
-    """Classes from the likeliest on; equal ones in class order."""
-    values = scores.probabilities if scores.logits is None else scores.logits
-    return np.argsort(-values, axis=1, kind="stable")
-
-
-def _pick(scores: Scores, order: np.ndarray) -> Scores:
-    logits = None if scores.logits is None else np.take_along_axis(scores.logits, order, 1)
-    return Scores(np.take_along_axis(scores.probabilities, order, 1), logits, scores.note)
+def _rows(values: np.ndarray, classes: int) -> np.ndarray:  # [N, classes] float32
+    return values.reshape(-1, classes).astype(np.float32, copy=False)
 
 
 def _are_probabilities(rows: np.ndarray) -> bool:

@@ -23,6 +23,11 @@ class Classifier:
     kind: Kind  # what makes the output; "open": no softmax in the graph, so logits or probabilities of another making
     logits: str | None  # the tensor that goes into the softmax or sigmoid
 
+    @property
+    def tensors(self) -> list[str]:
+        """What a session must be asked for."""
+        return [self.output] if self.logits is None else [self.output, self.logits]
+
 
 def find_classifier(graph: Graph) -> Classifier | None:
     """The output [N, classes] (or [N, classes, 1, 1]) of an image classifier, or None when the network is none.
