@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
 from dataclasses import replace
 
 from .block_names import PLAIN
@@ -23,18 +22,6 @@ def arranged(diagram: Diagram, readable: int = READABLE, largest: int = LARGEST)
     if len(diagram.items) > largest:
         diagram = _cut(diagram, largest)
     return _with_open(diagram, _opened(diagram, signatures, readable))
-
-
-def opened(diagram: Diagram) -> Diagram:
-    """`diagram` with every block opened."""
-    return _with_open(diagram, {id(block) for block in _blocks(diagram)})
-
-
-def _blocks(diagram: Diagram) -> Iterator[Block]:
-    for item in diagram.items:
-        if isinstance(item, Block):
-            yield item
-            yield from _blocks(item.diagram)
 
 
 def _opened(diagram: Diagram, signatures: Signatures, readable: int) -> set[int]:
@@ -102,8 +89,9 @@ def _crossing(diagram: Diagram) -> list[int]:
             last[source] = max(last[source], index)
     change = [0] * (len(last) + 1)
     for index, reader in enumerate(last):
-        change[index + 1 if reader > index else index] += 1
-        change[reader + 1 if reader > index else index] -= 1
+        if reader > index:
+            change[index + 1] += 1
+            change[reader + 1] -= 1
     open_now, widths = 0, []
     for step in change:
         open_now += step

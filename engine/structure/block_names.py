@@ -48,7 +48,11 @@ def _joined(diagram: Diagram, boxes: list[Box], direct: list[Box]) -> str:
     if "channel shuffle" in boxes[-1].details:
         return "Shuffle unit"
     inner = {item.name for item in diagram.items if not isinstance(item, Box)}
-    if {"Softmax", "MatMul"} <= titles and not inner & {"Attention block", "Transformer block"} and op in ("Add", "Concat", "Sum"):
+    if (
+        {"Softmax", "MatMul"} <= titles
+        and not inner & {"Attention block", "Transformer block"}
+        and op in ("Add", "Concat", "Sum")
+    ):
         return "Attention block"
     if op in ("Add", "Sum"):
         return "Encoder-decoder" if skip and _resizes(direct) else _sum(boxes, skip)

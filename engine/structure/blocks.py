@@ -73,9 +73,7 @@ def _level(region: Region, flow: Flow, signatures: Signatures) -> Diagram:
         made.append((inner.join, (inner.fork,), block))
     made.sort(key=lambda entry: entry[0])
     place = {vertex: index for index, (vertex, _, _) in enumerate(made)}
-    feeders = tuple(
-        tuple(dict.fromkeys(place.get(source, ENTRY) for source in sources)) for _, sources, _ in made
-    )
+    feeders = tuple(tuple(dict.fromkeys(place.get(source, ENTRY) for source in sources)) for _, sources, _ in made)
     return Diagram(tuple(item for _, _, item in made), feeders)
 
 
@@ -85,7 +83,10 @@ def fold_runs(diagram: Diagram, signatures: Signatures, match: Match) -> Diagram
     order: list[int] = []
     for chain in chains(diagram):
         tokens = [signatures.item(diagram.items[index], match) for index in chain]
-        closes = [_closes(diagram.items[chain[at - 1]] if at else None, diagram.items[index]) for at, index in enumerate(chain)]
+        closes = [
+            _closes(diagram.items[chain[at - 1]] if at else None, diagram.items[index])
+            for at, index in enumerate(chain)
+        ]
         sizes = [_leaves(diagram.items[index]) for index in chain]
         spans += [(len(order) + start, period, count) for start, period, count in _runs(tokens, closes, sizes)]
         order += chain

@@ -14,16 +14,20 @@ from .labels import activation_word, box_title, follow_word, shape_text, short_n
 from .op_families import family_of
 from .semantics import constant_tensors, operands
 
-_NORMS = {"BatchNormalization", "InstanceNormalization", "GroupNormalization", "LpNormalization"}
-_BINARY = {"Mul", "Add", "Sub", "Div"}
-_POINTWISE = _BINARY | {
-    *("Relu LeakyRelu PRelu Elu Selu Celu Gelu Sigmoid HardSigmoid HardSwish Tanh Softplus Softsign Clip Mish").split(),
-    *("Erf Abs Exp Log Neg Sqrt Reciprocal Pow ThresholdedRelu Swish Cast Identity Dropout Min Max").split(),
-}
-_LAYOUT = {
-    *("Reshape Transpose Flatten Squeeze Unsqueeze Identity Cast CastLike Dropout".split()),
-    *("QuantizeLinear DequantizeLinear".split()),
-}
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_NORMS = _names("BatchNormalization InstanceNormalization GroupNormalization LpNormalization")
+_BINARY = _names("Mul Add Sub Div")
+_POINTWISE = _BINARY | _names(
+    "Relu LeakyRelu PRelu Elu Selu Celu Gelu Sigmoid HardSigmoid HardSwish Tanh Softplus Softsign Clip Mish Erf Abs "
+    "Exp Log Neg Sqrt Reciprocal Pow ThresholdedRelu Swish Cast Identity Dropout Min Max"
+)
+_LAYOUT = _names(
+    "Reshape Transpose Flatten Squeeze Unsqueeze Identity Cast CastLike Dropout QuantizeLinear DequantizeLinear"
+)
 _FOLLOWS = _NORMS | _POINTWISE | _LAYOUT  # with one input that carries data, these join the box before them
 _REDUCTIONS = {"ReduceMean", "ReduceSum"}  # inside a decomposed norm only
 _SQUARES = {"Pow", "Mul", "Sub"}

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from html import escape
 
 from .blocks import Block
-from .look import Look
+from .look import DARK, Look
 from .op_families import FAMILIES
 from .plan import SMALL, TITLE, Frame, Plan, Slot, Wire, frame_title_width, title_size
 
@@ -40,11 +40,11 @@ def dot_text(plan: Plan, headline: tuple[str, str], families: Sequence[str], *, 
 
 def _header(title: str, subtitle: str, families: Sequence[str]) -> str:
     chips = "".join(
-        f'<TD><FONT POINT-SIZE="11" COLOR="{FAMILIES[name].line}">■</FONT>'
-        f'<FONT POINT-SIZE="10" COLOR="{QUIET}"> {escape(FAMILIES[name].label)}</FONT></TD>'
+        f'<FONT POINT-SIZE="11" COLOR="{FAMILIES[name].line}">■</FONT>'
+        f'<FONT POINT-SIZE="10" COLOR="{QUIET}"> {escape(FAMILIES[name].label)}    </FONT>'
         for name in families
     )
-    legend = f'<TR><TD><TABLE BORDER="0" CELLSPACING="6" CELLPADDING="0"><TR>{chips}</TR></TABLE></TD></TR>'
+    legend = f'<TR><TD HEIGHT="22">{chips}</TD></TR>'
     return (
         '<<TABLE BORDER="0" CELLSPACING="2" CELLPADDING="1">'
         f'<TR><TD><FONT POINT-SIZE="20" COLOR="{INK}"><B>{escape(title)}</B></FONT></TD></TR>'
@@ -71,13 +71,14 @@ def _nested(plan: Plan, top: float) -> Iterator[str]:
 
 def _frame(frame: Frame, top: float) -> Iterator[str]:
     low, high = top - frame.y - frame.height, top - frame.y
-    names = "".join(f'<BR ALIGN="LEFT"/><FONT POINT-SIZE="{SMALL:g}" COLOR="{QUIET}">{escape(line)}</FONT>' for line in frame.look.lines)
+    small = f'<BR ALIGN="LEFT"/><FONT POINT-SIZE="{SMALL:g}" COLOR="{QUIET}">'
+    names = "".join(f"{small}{escape(line)}</FONT>" for line in frame.look.lines)
     middle = frame.x + 9 + frame_title_width(frame.look) / 2
     words = f'<B>{escape(frame.look.title + frame.look.details)}</B>{names}<BR ALIGN="LEFT"/>'
     yield f"subgraph cluster_{frame.id} {{"
     yield (
         f'  graph [style="rounded,filled", fillcolor="{frame.look.fill}", color="{frame.look.line}", penwidth=1.2, '
-        f'bb="{frame.x:.1f},{low:.1f},{frame.x + frame.width:.1f},{high:.1f}", lp="{middle:.1f},{high - 20:.1f}", '
+        f'bb="{frame.x:.1f},{low:.1f},{frame.x + frame.width:.1f},{high:.1f}", lp="{middle:.1f},{high - 13.5 - 6.5 * len(frame.look.lines):.1f}", '
         f'tooltip="{_tooltip(frame.look)}", label=<<FONT POINT-SIZE="{TITLE:g}" COLOR="{INK}">{words}</FONT>>];'
     )
 
@@ -101,9 +102,10 @@ def _slot(slot: Slot, top: float) -> str:
 
 
 def _label(look: Look) -> str:
-    details = f'<FONT COLOR="{QUIET}">{escape(look.details)}</FONT>' if look.details else ""
+    quiet = INK if look.weight > DARK else QUIET
+    details = f'<FONT COLOR="{quiet}">{escape(look.details)}</FONT>' if look.details else ""
     head = f'<FONT POINT-SIZE="{title_size(look):g}"><B>{escape(look.title)}</B>{details}</FONT>'
-    rows = [head, *(f'<FONT POINT-SIZE="{SMALL:g}" COLOR="{QUIET}">{escape(line)}</FONT>' for line in look.lines)]
+    rows = [head, *(f'<FONT POINT-SIZE="{SMALL:g}" COLOR="{quiet}">{escape(line)}</FONT>' for line in look.lines)]
     cells = "".join(f"<TR><TD>{row}</TD></TR>" for row in rows)
     return f'<<TABLE BORDER="0" CELLSPACING="0" CELLPADDING="1">{cells}</TABLE>>'
 

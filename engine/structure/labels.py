@@ -157,7 +157,7 @@ def _is_shuffle(node: Node, graph: Graph) -> bool:
 
 
 def activation_word(nodes: Sequence[Node]) -> str:
-    """The operator that a diamond of arithmetic is: "LayerNorm", "GELU", "HardSwish", "SiLU" … or what it consists of."""
+    """What a diamond of arithmetic is: "LayerNorm", "GELU", "HardSwish", "SiLU" …; else the operators it is made of."""
     ops = {node.op for node in nodes}
     if "ReduceMean" in ops:
         return "LayerNorm" if ops & {"Sqrt", "Pow"} else "mean removed"

@@ -65,9 +65,7 @@ def placed_level(
     _straighten(vertices, layers, [*_links(vertices, pinned), *chains.values()])
     tops, heights = _tops(vertices, layers, lengths, band if entered else 0.0)
     centres = [(vertices[i].across, tops[rank] + heights[rank] / 2) for i, rank in enumerate(ranks)]
-    routes = {
-        edge: _route(edge, chain, vertices, centres, lengths, tops, heights) for edge, chain in chains.items()
-    }
+    routes = {edge: _route(edge, chain, vertices, centres, lengths, tops, heights) for edge, chain in chains.items()}
     edges = [(v.across - v.breadth / 2, v.across + v.breadth / 2) for v in vertices]
     return Level(centres, routes, min(e[0] for e in edges), max(e[1] for e in edges), tops[-1] + heights[-1])
 
@@ -224,9 +222,7 @@ def _links(vertices: Sequence[_Vertex], pinned: set[int]) -> list[list[int]]:
     return chains
 
 
-def _straighten(
-    vertices: Sequence[_Vertex], layers: Sequence[Sequence[int]], chains: Sequence[Sequence[int]]
-) -> None:
+def _straighten(vertices: Sequence[_Vertex], layers: Sequence[Sequence[int]], chains: Sequence[Sequence[int]]) -> None:
     """Move the members of each chain to one place across, where there is room for that."""
     position = {v: (rank, i) for rank, layer in enumerate(layers) for i, v in enumerate(layer)}
     for chain in chains:

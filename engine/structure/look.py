@@ -18,6 +18,7 @@ from .op_families import FAMILIES, blend
 
 _FRAME = ("#f6f8fa", "#b9c1cc")  # fill and line of an opened block
 _CLOSED = ("#ffffff", "#6b7686")
+DARK = 0.45  # weight: from here on a box is painted so strongly that small words on it need full contrast
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Painter:
         value = self._value(item)
         weight = self._weight(value)
         lines = _lines(item, _first_scope(inside) if inside else "")
-        if self._metric and value is not None and _nodes(item):
+        if value:
             lines = (*lines, self._metric_line(value))
         fill, line = _colours(item)
         family = FAMILIES[item.family] if isinstance(item, Box) else None
@@ -61,7 +62,9 @@ class Painter:
 
     def frame(self, block: Block) -> Look:
         """The look of the frame around an opened block."""
-        lines = tuple(line for line in (_names(block),) if line)
+        value = self._value(block)
+        found = (_names(block), self._metric_line(value) if value else "")
+        lines = tuple(line for line in found if line)
         return Look(block.name, _times(block), lines, *_FRAME, 0.0, tuple(self._hover(block)), "")
 
     def _value(self, item: Box | Block) -> float | None:
@@ -180,5 +183,3 @@ def headline(name: str, numbers: Numbers, nodes: int, boxes: int) -> tuple[str, 
         f"{nodes} nodes" + (f" in {boxes} boxes" if boxes < nodes else ""),
     ]
     return name, " · ".join(part for part in parts if part)
-
-

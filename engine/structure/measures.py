@@ -1,8 +1,8 @@
-"""The numbers of nodes that drawings and overlays show, from the summary and, for time, from a measured run."""
+"""The numbers of nodes that drawings and overlays show, from the summary; times come from a measured run."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -46,11 +46,11 @@ METRICS: dict[str, Metric] = {
 }
 
 
-def measured(model: Model, *, time: bool = False) -> dict[str, Numbers]:
-    """Node name -> its numbers. `time=True` runs the model a few times on the CPU to measure each node."""
+def node_numbers(model: Model, times: Mapping[str, float] | None = None) -> dict[str, Numbers]:
+    """Node name -> its numbers. `times`: node name -> seconds, as `profiling.operators.time_operators` measures."""
     from .summary import image_axes, summarize
 
-    seconds = _times(model) if time else {}
+    seconds = times or {}
     image, axes = image_axes(model)
     sides = tuple(model.input_shapes[image][axis] for axis in axes)
     return {
@@ -88,9 +88,3 @@ def _side(field: ReceptiveField | None, image: tuple[int, ...]) -> int | None:
         return None
     sides = image if field.kind == "global" else [size or whole for size, whole in zip(field.size, image, strict=True)]
     return max(sides, default=None)
-
-
-def _times(model: Model) -> dict[str, float]:
-    from ..profiling.operators import time_operators
-
-    return time_operators(model)

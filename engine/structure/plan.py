@@ -14,7 +14,8 @@ from .text_width import text_width
 
 TITLE, SMALL = 12.0, 10.0  # points: type sizes of a box
 _PAD = 14.0  # inside a frame
-_BAND = 44.0  # above the first box of a frame: its title
+_BAND = 31.0  # above the first box of a frame: its title, and for each line under that
+_BAND_LINE = 13.0
 
 
 @dataclass(frozen=True)
@@ -96,13 +97,14 @@ class _Room:
                 width, height = box_size(self.looks[index])
                 sizes.append((height, width) if sideways else (width, height))
         self.sizes = sizes
-        band = GAP_ALONG if sideways else _BAND
+        self._band = _BAND + _BAND_LINE * len(self.frame_look.lines) if self.frame_look else 0.0
+        band = GAP_ALONG if sideways else self._band
         self.level: Level = placed_level(diagram.feeders, [s[0] for s in sizes], [s[1] for s in sizes], band=band)
 
     @property
     def size(self) -> tuple[float, float]:
         """Across and along, with the frame. The entry and the exit are in the middle of it."""
-        band = _BAND if self.sideways else 0.0
+        band = self._band if self.sideways else 0.0
         half = max(-self.level.low + band, self.level.high) + _PAD
         if self.frame_look is not None and not self.sideways:
             half = max(half, frame_title_width(self.frame_look) + 2 * _PAD)
