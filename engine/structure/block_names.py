@@ -47,12 +47,7 @@ def _joined(diagram: Diagram, boxes: list[Box], direct: list[Box]) -> str:
     titles = {box.title for box in boxes}
     if "channel shuffle" in boxes[-1].details:
         return "Shuffle unit"
-    inner = {item.name for item in diagram.items if not isinstance(item, Box)}
-    if (
-        {"Softmax", "MatMul"} <= titles
-        and not inner & {"Attention block", "Transformer block"}
-        and op in ("Add", "Concat", "Sum")
-    ):
+    if op in ("Add", "Concat", "Sum") and {"Softmax", "MatMul"} <= titles and not _holds_attention(diagram):
         return "Attention block"
     if op in ("Add", "Sum"):
         return "Encoder-decoder" if skip and _resizes(direct) else _sum(boxes, skip)
@@ -61,6 +56,12 @@ def _joined(diagram: Diagram, boxes: list[Box], direct: list[Box]) -> str:
     if op == "MatMul" and "Softmax" in titles:
         return "Attention"
     return _concatenation(diagram, boxes, direct, skip) if op == "Concat" else "Block"
+
+
+def _holds_attention(diagram: Diagram) -> bool:
+    """Whether attention happens in blocks of its own inside."""
+    inner = {item.name for item in diagram.items if not isinstance(item, Box)}
+    return bool(inner & {"Attention block", "Transformer block"})
 
 
 def _sum(boxes: list[Box], skip: bool) -> str:

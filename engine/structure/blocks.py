@@ -79,21 +79,25 @@ def _level(region: Region, flow: Flow, signatures: Signatures) -> Diagram:
 
 def fold_runs(diagram: Diagram, signatures: Signatures, match: Match) -> Diagram:
     """`diagram` with every run of items that are alike folded into one block."""
-    spans: list[tuple[int, int, int]] = []  # position in `order`, items a repetition, repetitions
-    order: list[int] = []
+    folded: dict[int, _Fold] = {}  # by the first item
     for chain in chains(diagram):
-        tokens = [signatures.item(diagram.items[index], match) for index in chain]
-        closes = [
-            _closes(diagram.items[chain[at - 1]] if at else None, diagram.items[index])
-            for at, index in enumerate(chain)
-        ]
-        sizes = [_leaves(diagram.items[index]) for index in chain]
-        spans += [(len(order) + start, period, count) for start, period, count in _runs(tokens, closes, sizes)]
-        order += chain
-    folds = {order[at]: [order[at : at + period * count], period, count] for at, period, count in spans}
+        items = [diagram.items[index] for index in chain]
+        tokens = [signatures.item(item, match) for item in items]
+        closes = [_closes(before, item) for before, item in zip([None, *items], items, strict=False)]
+        for start, period, count in _runs(tokens, closes, [_leaves(item) for item in items]):
+            folded[chain[start]] = _Fold(chain[start : start + period * count], period, count)
     return regrouped(
-        diagram, [members for members, _, _ in folds.values()], lambda run: _repeated(diagram, *folds[run[0]])
+        diagram, [fold.members for fold in folded.values()], lambda run: _repeated(diagram, folded[run[0]])
     )
+
+
+@dataclass(frozen=True)
+class _Fold:
+    """Items of a diagram that become one block."""
+
+    members: list[int]
+    period: int  # items a repetition
+    count: int  # repetitions
 
 
 def _closes(before: Box | Block | None, item: Box | Block) -> bool:
@@ -107,8 +111,9 @@ def _leaves(item: Box | Block) -> int:
     return len(item.boxes) if isinstance(item, Block) else 1
 
 
-def _repeated(diagram: Diagram, members: list[int], period: int, count: int) -> Block:
-    items = [diagram.items[index] for index in members]
+def _repeated(diagram: Diagram, fold: _Fold) -> Block:
+    items = [diagram.items[index] for index in fold.members]
+    period, count = fold.period, fold.count
     boxes = tuple(box for item in items for box in (item.boxes if isinstance(item, Block) else (item,)))
     first = items[0]
     if period == 1 and isinstance(first, Block):

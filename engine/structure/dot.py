@@ -73,12 +73,12 @@ def _frame(frame: Frame, top: float) -> Iterator[str]:
     low, high = top - frame.y - frame.height, top - frame.y
     small = f'<BR ALIGN="LEFT"/><FONT POINT-SIZE="{SMALL:g}" COLOR="{QUIET}">'
     names = "".join(f"{small}{escape(line)}</FONT>" for line in frame.look.lines)
-    middle = frame.x + 9 + frame_title_width(frame.look) / 2
+    middle = frame.x + 9 + frame_title_width(frame.look) / 2, high - 13.5 - 6.5 * len(frame.look.lines)
     words = f'<B>{escape(frame.look.title + frame.look.details)}</B>{names}<BR ALIGN="LEFT"/>'
     yield f"subgraph cluster_{frame.id} {{"
     yield (
         f'  graph [style="rounded,filled", fillcolor="{frame.look.fill}", color="{frame.look.line}", penwidth=1.2, '
-        f'bb="{frame.x:.1f},{low:.1f},{frame.x + frame.width:.1f},{high:.1f}", lp="{middle:.1f},{high - 13.5 - 6.5 * len(frame.look.lines):.1f}", '
+        f'bb="{frame.x:.1f},{low:.1f},{frame.x + frame.width:.1f},{high:.1f}", lp="{middle[0]:.1f},{middle[1]:.1f}", '
         f'tooltip="{_tooltip(frame.look)}", label=<<FONT POINT-SIZE="{TITLE:g}" COLOR="{INK}">{words}</FONT>>];'
     )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from .regions import ENTRY
 
@@ -104,7 +105,7 @@ def _vertices(
         vertices.append(_Vertex(0, 0.0, ENTRY))
     for (source, index), lanes in chains.items():
         path = [len(vertices) - 1 if source == ENTRY else source, *lanes, index]
-        for tail, head in zip(path, path[1:], strict=False):
+        for tail, head in pairwise(path):
             if vertices[head].rank - vertices[tail].rank == 1:
                 vertices[tail].after.append(head)
                 vertices[head].before.append(tail)
@@ -146,7 +147,7 @@ def _mean(values: Sequence[float], default: float) -> float:
 
 def _crossings(vertices: Sequence[_Vertex], layers: Sequence[Sequence[int]]) -> int:
     total = 0
-    for upper, lower in zip(layers, layers[1:], strict=False):
+    for upper, lower in pairwise(layers):
         place = {v: i for i, v in enumerate(lower)}
         seen: list[int] = []
         for v in upper:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -165,7 +164,8 @@ def _names(block: Block) -> str:
     first, last = scope(block.boxes[:each]), scope(block.boxes[-each:])
     if first == last:
         return first
-    shared = len(os.path.commonprefix((first, last)).rstrip("0123456789"))
+    alike = next((at for at, pair in enumerate(zip(first, last, strict=False)) if len(set(pair)) > 1), 0)
+    shared = len(first[:alike].rstrip("0123456789"))  # not in the middle of a number
     return f"{first} … {last[shared:]}"
 
 

@@ -54,7 +54,8 @@ def _style() -> str:
         ".onnxray-graph .shade{mix-blend-mode:screen}}"
         ".box rect{fill:var(--fill);stroke:var(--line);stroke-width:1.2}.frame rect{fill:var(--pane);stroke:var(--rim);"
         "stroke-width:1.2}.wire{fill:none;stroke:var(--wire);stroke-width:1.1}.tip{fill:var(--wire)}"
-        ".onnxray-graph text{fill:var(--ink)}.onnxray-graph .q{fill:var(--quiet)}.box .shade{fill:var(--line);stroke:none}"
+        ".onnxray-graph text{fill:var(--ink)}.onnxray-graph .q{fill:var(--quiet)}"
+        ".box .shade{fill:var(--line);stroke:none}"
     )
 
 
@@ -77,7 +78,8 @@ def _frame(frame: Frame) -> Iterator[str]:
     words = escape(look.title + look.details)
     yield f'<text x="{x + 10:.1f}" y="{y + 18:.1f}" font-size="{TITLE:g}" font-weight="bold">{words}</text>'
     for row, line in enumerate(look.lines):
-        yield f'<text class="q" x="{x + 10:.1f}" y="{y + 31 + 12 * row:.1f}" font-size="{SMALL:g}">{escape(line)}</text>'
+        at = f'x="{x + 10:.1f}" y="{y + 31 + 12 * row:.1f}" font-size="{SMALL:g}"'
+        yield f'<text class="q" {at}>{escape(line)}</text>'
     yield "</g>"
 
 
