@@ -225,6 +225,8 @@ def _check_fit(spec: InputSpec, dims: tuple[int | None, ...] | None) -> None:
     if dims is None or len(dims) != 4:
         return
     channels = _channels(spec, dims)
+    if spec.origin.get("layout") == "option" and channels not in (None, *_COLOURS):
+        raise InputError(f"layout {spec.layout} makes {channels} channels of input {spec.input}: {_shown(dims)}")
     wanted = 1 if spec.channel_order == "GREY" else 3
     if channels in (1, 3) and channels != wanted:
         raise InputError(

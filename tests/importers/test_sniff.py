@@ -1,0 +1,137 @@
+"""Formats are told by content: the shared collection's files under wrong names, and the first bytes of the others."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import shutil
+import struct
+import zipfile
+from pathlib import Path
+
+import pytest
+import tiny_models
+from onnxray.importers.errors import InputError
+from onnxray.importers.sniff import recognise
+from PIL import Image
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("models/onnx/ultraface_rfb320/version-RFB-320.onnx", "onnx"),
+        ("models/onnx/prisma_portrait_unet/prisma_nchw.onnx", "onnx"),
+        ("models/derived/resnet20_cifar10.onnx", "onnx"),
+        ("models/caffe/lenet_mnist/lenet_iter_10000.caffemodel", "caffe"),
+        ("models/caffe/cifar10_quick/cifar10_quick_iter_5000.caffemodel", "caffe"),
+        ("models/caffe/lenet_mnist/lenet_train_test.prototxt", "caffe"),
+        ("models/caffe/cifar10_quick/cifar10_quick_deploy.prototxt", "caffe"),
+    ],
+)
+def test_models_are_recognised_whatever_their_name(shared, tmp_path: Path, name: str, expected: str) -> None:
+    for other in ("model", "model.txt", "model.jpg"):
+        shutil.copy(shared(name), tmp_path / other)
+        assert recognise(tmp_path / other) == expected
+
+
+FOREIGN = {
+    "models/coreml/sinet_portrait/SINet.mlmodel": "a Core ML model",
+    "models/darknet/yolo-fastest-1.1/yolo-fastest-1.1.cfg": "a Darknet .cfg file",
+    "models/keras_h5/fer_mini_xception/emotion_model.hdf5": "an HDF5 file, perhaps Keras .h5",
+    "models/mxnet/mtcnn/det1-0001.params": "an MXNet .params file",
+    "models/mxnet/mtcnn/det1-symbol.json": "an MXNet symbol (.json)",
+    "models/ncnn/ultraface_rfb320/RFB-320.param": "an NCNN .param file",
+    "models/ncnn/squeezenet_v1.1/squeezenet_v1.1.bin": "NCNN weights (.bin, fp16)",
+    "models/paddle/ppocr_v2_cls/inference.pdmodel": "a PaddlePaddle program",
+    "models/pytorch_pickled_module/mnist_cnn/model.pth": "a PyTorch file",
+    "models/pytorch_state_dict/facenet_mtcnn/pnet.pt": "a Python pickle, perhaps an old PyTorch file",
+    "models/derived/resnet20_cifar10.pt2": "a PyTorch .pt2 program",
+    "models/torchscript/mnist_scripted/model_scripted.pt": "a TorchScript model",
+    "models/tf_frozen_pb/deeplab_dm05_portrait/frozen_inference_graph.pb": "a TensorFlow graph (.pb)",
+    "models/tf_saved_model/ppseg_lite_portrait/saved_model/saved_model.pb": "a TensorFlow SavedModel (.pb)",
+    "models/tfjs/upscaler_esrgan_slim_x2/model.json": "a TensorFlow.js model",
+    "models/tflite/fer_mini_xception/emotion_model_quantized.tflite": "a TensorFlow Lite model",
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_other_frameworks_are_named(shared, tmp_path: Path, name: str) -> None:
+    shutil.copy(shared(name), tmp_path / "model.onnx")
+    with pytest.raises(InputError, match=r"cannot import yet.*onnxray view") as caught:
+        recognise(tmp_path / "model.onnx")
+    assert f"recognised as {FOREIGN[name]}, which" in str(caught.value)
+
+
+def _zip(path: Path, *names: str) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in names:
+            archive.writestr(name, "x")
+
+
+def _safetensors(path: Path) -> None:
+    header = json.dumps({"w": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}).encode()
+    path.write_bytes(struct.pack("<Q", len(header)) + header + bytes(4))
+
+
+# What is written -> what the message must say. Each is a real file of its kind, or its documented first bytes.
+WRITERS = {
+    "JPEG": lambda path: Image.new("RGB", (8, 8)).save(path, "JPEG"),
+    "PNG": lambda path: Image.new("RGB", (8, 8)).save(path, "PNG"),
+    "BMP": lambda path: Image.new("RGB", (8, 8)).save(path, "BMP"),
+    "GIF": lambda path: Image.new("RGB", (8, 8)).save(path, "GIF"),
+    "TIFF": lambda path: Image.new("RGB", (8, 8)).save(path, "TIFF"),
+    "WebP": lambda path: Image.new("RGB", (8, 8)).save(path, "WEBP"),
+    "NumPy": lambda path: path.write_bytes(b"\x93NUMPY\x01\x00" + bytes(120)),
+    "gzip": lambda path: path.write_bytes(gzip.compress(b"x" * 100)),
+    "holds deep/net.onnx": lambda path: _zip(path, "deep/net.onnx"),
+    "Keras 3": lambda path: _zip(path, "config.json", "model.weights.h5"),
+    "Core ML package": lambda path: _zip(path, "n.mlpackage/Data/com.apple.CoreML/model.mlmodel"),
+    "damaged zip": lambda path: path.write_bytes(b"PK\x03\x04" + bytes(40)),
+    "GGUF": lambda path: path.write_bytes(b"GGUF" + struct.pack("<IQQ", 3, 0, 0)),
+    "safetensors": _safetensors,
+    "git lfs pull": lambda path: path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"),
+    "HTML": lambda path: path.write_text("\n<!DOCTYPE html>\n<html></html>"),
+    "Caffe solver": lambda path: path.write_text('# the solver\nnet: "train_val.prototxt"\nbase_lr: 0.01\n'),
+    "OpenVINO": lambda path: path.write_text('<?xml version="1.0"?>\n<net name="x" version="11"></net>'),
+    "Caffe mean image": lambda path: path.write_bytes(b"\x08\x01\x10\x03\x18\x02\x20\x02" + b"\x2a\x30" + bytes(48)),
+    "unknown content": lambda path: path.write_text("dear diary\n"),
+}
+
+
+@pytest.mark.parametrize("says", WRITERS)
+def test_what_is_no_model_is_named(tmp_path: Path, says: str) -> None:
+    for name in ("model", "model.caffemodel"):
+        WRITERS[says](tmp_path / name)
+        with pytest.raises(InputError) as caught:
+            recognise(tmp_path / name)
+        assert says in str(caught.value)
+
+
+def test_a_jpeg_called_onnx_is_no_damaged_model(tmp_path: Path) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "photo.onnx", "JPEG")
+    with pytest.raises(InputError, match="expected a model file, found a JPEG image"):
+        recognise(tmp_path / "photo.onnx")
+
+
+def test_text_about_layers_is_no_prototxt(tmp_path: Path) -> None:
+    (tmp_path / "notes.md").write_text("The layer {conv1} is the first layer.\n")
+    with pytest.raises(InputError, match="unknown content"):
+        recognise(tmp_path / "notes.md")
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "empty.onnx").touch()
+    os.mkfifo(tmp_path / "pipe.onnx")
+    for name, says in (("empty.onnx", "empty file"), ("pipe.onnx", "device or pipe"), ("none.onnx", "no such file")):
+        with pytest.raises(InputError, match=says):
+            recognise(tmp_path / name)
+
+
+def test_a_folder_says_what_is_in_it(tmp_path: Path) -> None:
+    tiny_models.save(tmp_path / "net.onnx")
+    with pytest.raises(InputError, match=r"did you mean net\.onnx"):
+        recognise(tmp_path)
+    (tmp_path / "saved_model.pb").touch()
+    with pytest.raises(InputError, match="SavedModel"):
+        recognise(tmp_path)
