@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 __all__ = ["DEFAULT_RULE", "Activations", "LayerActivation", "activations", "default_layers", "find_tensors"]
 
 _BINS = 64
-_NAMED = 8  # most active channels that are listed
 
 
 @dataclass(frozen=True)
@@ -44,9 +43,14 @@ class LayerActivation:
     zeros: float  # share of values that are exactly 0
     silent: float  # share of channels that are 0 everywhere
     not_finite: int  # values that are NaN or infinite
-    active: tuple[int, ...]  # channels with the largest mean magnitude, the most active first
+    activity: np.ndarray = field(repr=False)  # [C] mean magnitude of every channel
     histogram: np.ndarray = field(repr=False)  # [64] counts
     edges: np.ndarray = field(repr=False)  # [65] their bounds
+
+    @property
+    def most_active(self) -> list[int]:
+        """Channels by mean magnitude, the largest first."""
+        return [int(channel) for channel in np.argsort(-self.activity, kind="stable")]
 
 
 @dataclass(frozen=True)
@@ -142,7 +146,7 @@ def _layer(graph: Graph, tensor: str, value: np.ndarray) -> LayerActivation:
         zeros=float(np.mean(values == 0)) if values.size else 0.0,
         silent=float(np.mean(magnitudes == 0)) if len(magnitudes) else 0.0,
         not_finite=int(values.size - finite.size),
-        active=tuple(int(channel) for channel in np.argsort(-magnitudes, kind="stable")[:_NAMED]),
+        activity=magnitudes,
         histogram=counts,
         edges=edges,
     )
