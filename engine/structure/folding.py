@@ -1,6 +1,8 @@
-"""Values that a graph computes from constants and shapes only (pads, slice ends, target shapes), worked out one by one."""
+"""Values that a graph computes from constants and shapes only (pads, slice ends, target shapes)."""
 
 from __future__ import annotations
+
+from math import prod
 
 import numpy as np
 import onnx
@@ -44,7 +46,7 @@ class Folder:
         if shape is None or None in shape:
             return None
         if node.op == "Size":
-            return np.prod(np.array(shape, np.int64))
+            return np.array(prod(known for known in shape if known is not None), np.int64)
         return np.array(shape, np.int64)[node.attribute("start", 0) : node.attribute("end")]
 
 

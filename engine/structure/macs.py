@@ -103,7 +103,7 @@ def _einsum(graph: Graph, node: Node) -> int | None:
     """Two operands: the product of all index ranges. One operand: no product. More: depends on the order taken."""
     if len(node.inputs) != 2:
         return 0 if len(node.inputs) == 1 else None
-    left, _, right = str(node.attribute("equation", "")).replace(" ", "").partition("->")
+    left, _, _ = str(node.attribute("equation", "")).replace(" ", "").partition("->")
     terms = left.split(",")
     if "." in left or len(terms) != 2:
         return _einsum_with_ellipsis(graph, node, terms)

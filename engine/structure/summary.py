@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -114,7 +114,7 @@ def image_axes(model: Model) -> tuple[str, tuple[int, ...]]:
     return "", ()
 
 
-def _row(graph: Graph, costs: Costs, node: Node, cost: NodeCost, fields: dict[str, ReceptiveField]) -> Layer:
+def _row(graph: Graph, costs: Costs, node: Node, cost: NodeCost, fields: Mapping[str, ReceptiveField]) -> Layer:
     output = node.outputs[0]
     known = graph.types.get(output)
     constant = costs.is_constant(node)

@@ -17,8 +17,8 @@ Shape = tuple[int, ...]
 class Field:
     """What every element of a tensor looks at.
 
-    `axes`: for each axis of the tensor the sizes of its digits. Merging axes (Flatten, a token grid) only groups digits,
-    so that splitting them again restores the grid exactly.
+    `axes`: for each axis of the tensor the sizes of its digits. Merging axes (Flatten, a token grid) only groups
+    digits, so that splitting them again restores the grid exactly.
     """
 
     axes: tuple[Shape, ...]
@@ -90,7 +90,7 @@ class Field:
                 raise Unknown("shapes do not broadcast")
             if field.shape[axis] != size:
                 digit = field.digit(axis)
-                field = field.mapped(lambda reach, digit=digit: reach.fixed(digit), axis, size)  # type: ignore[misc]
+                field = field.mapped(lambda reach, digit=digit: reach.single(digit), axis, size)  # type: ignore[misc]
         return field
 
     def transposed(self, order: Sequence[int]) -> Field:
@@ -201,7 +201,13 @@ def concatenated(fields: Sequence[Field | None], sizes: Sequence[int], axis: int
 def _listed(reach: Reach, digit: int, size: int) -> Reach:
     low, high = reach.at(digit, np.arange(size))
     steps = (*reach.steps[:digit], None, *reach.steps[digit + 1 :])
-    return Reach(low, high, steps, (*reach.whole[:digit], reach.moves(digit), *reach.whole[digit + 1 :]))
+    return replace(
+        reach,
+        low=low,
+        high=high,
+        steps=steps,
+        whole=(*reach.whole[:digit], reach.moves(digit), *reach.whole[digit + 1 :]),
+    )
 
 
 def _concatenated(reaches: Sequence[Reach], digit: int) -> Reach:
@@ -210,7 +216,7 @@ def _concatenated(reaches: Sequence[Reach], digit: int) -> Reach:
     low = np.concatenate([np.broadcast_to(r.low, s) for r, s in zip(reaches, shapes, strict=True)], digit)
     high = np.concatenate([np.broadcast_to(r.high, s) for r, s in zip(reaches, shapes, strict=True)], digit)
     whole = tuple(any(flags) for flags in zip(*(r.whole for r in reaches), strict=True))
-    return shortest(Reach(low, high, reaches[0].steps, whole))
+    return shortest(Reach(low, high, reaches[0].steps, whole, min(r.extent for r in reaches)))
 
 
 def _without(shape: Shape, digit: int) -> Shape:
@@ -245,7 +251,7 @@ def _fuse(reach: Reach, digit: int, count: int, inner: int) -> Reach:
     shape = (*low.shape[:digit], period * inner, *low.shape[digit + 2 :])
     steps = (*reach.steps[:digit], step, *reach.steps[digit + 2 :])
     wholes = (*reach.whole[:digit], whole, *reach.whole[digit + 2 :])
-    return Reach(low.reshape(shape), high.reshape(shape), steps, wholes).canonical(digit)
+    return Reach(low.reshape(shape), high.reshape(shape), steps, wholes, reach.extent).canonical(digit)
 
 
 def _split(reach: Reach, digit: int, size: int, inner: int) -> Reach:
@@ -260,12 +266,16 @@ def _split(reach: Reach, digit: int, size: int, inner: int) -> Reach:
     whole = reach.whole[digit]
     steps = (*reach.steps[:digit], outer_step, None, *reach.steps[digit + 1 :])
     wholes = (*reach.whole[:digit], whole, whole, *reach.whole[digit + 1 :])
-    return Reach(low.reshape(shape), high.reshape(shape), steps, wholes).canonical(digit + 1).canonical(digit)
+    return (
+        Reach(low.reshape(shape), high.reshape(shape), steps, wholes, reach.extent)
+        .canonical(digit + 1)
+        .canonical(digit)
+    )
 
 
 def _fixed_all(reach: Reach, digits: Sequence[int]) -> Reach:
     for digit in digits:
-        reach = reach.fixed(digit)
+        reach = reach.single(digit)
     return reach
 
 
@@ -273,13 +283,13 @@ def _drop(reach: Reach, digits: Sequence[int]) -> Reach:
     """Without these digits, over which nothing changes."""
     keep = [d for d in range(reach.low.ndim) if d not in digits]
     low, high = reach.low.squeeze(tuple(digits)), reach.high.squeeze(tuple(digits))
-    return Reach(low, high, tuple(reach.steps[d] for d in keep), tuple(reach.whole[d] for d in keep))
+    return Reach(low, high, tuple(reach.steps[d] for d in keep), tuple(reach.whole[d] for d in keep), reach.extent)
 
 
 def _insert(reach: Reach, digit: int) -> Reach:
     steps = (*reach.steps[:digit], 0.0, *reach.steps[digit:])
     whole = (*reach.whole[:digit], False, *reach.whole[digit:])
-    return Reach(np.expand_dims(reach.low, digit), np.expand_dims(reach.high, digit), steps, whole)
+    return Reach(np.expand_dims(reach.low, digit), np.expand_dims(reach.high, digit), steps, whole, reach.extent)
 
 
 def _leading(reach: Reach, count: int) -> Reach:
@@ -294,4 +304,5 @@ def _transposed(reach: Reach, digits: Sequence[int]) -> Reach:
         reach.high.transpose(digits),
         tuple(reach.steps[d] for d in digits),
         tuple(reach.whole[d] for d in digits),
+        reach.extent,
     )

@@ -88,9 +88,10 @@ def _largest(reach: Reach) -> int | None:
 def _stride(reach: Reach) -> Step | None:
     """Pixels an index, when exactly one digit moves the field and goes on as it began."""
     moving = [d for d in range(reach.low.ndim) if reach.steps[d] or reach.whole[d]]
-    if len(moving) != 1 or not reach.steps[moving[0]]:
+    step = reach.steps[moving[0]] if len(moving) == 1 else None
+    if not step:
         return None
-    rate = Fraction(reach.steps[moving[0]]) / reach.low.shape[moving[0]]
+    rate = Fraction(step) / reach.low.shape[moving[0]]
     return int(rate) if rate.denominator == 1 else float(rate)
 
 

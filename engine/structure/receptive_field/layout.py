@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 
 from ..graph import Node
-from .field import Field, Shape, concatenated, joined
+from .field import Field, concatenated, joined
 from .reach import Reach, Unknown
 from .windows import Context, Taps, shifted, slide
 
@@ -172,7 +172,7 @@ def _padded(field: Field, axis: int, before: int, count: int, mode: str) -> Fiel
 def _finite(reach: Reach, digit: int, size: int) -> Reach:
     low, high = reach.at(digit, np.arange(size))
     steps = (*reach.steps[:digit], None, *reach.steps[digit + 1 :])
-    return Reach(low, high, steps, reach.whole)
+    return Reach(low, high, steps, reach.whole, reach.extent)
 
 
 def _mirror_taps(size: int, before: int, mode: str) -> Taps:
@@ -221,5 +221,5 @@ def elementwise(context: Context, node: Node) -> Field:
 
 
 def dynamic_quantise(context: Context, node: Node) -> list[Field | None]:
-    """DynamicQuantizeLinear: the range it measures over the whole tensor only sets the rounding, so it is not counted."""
+    """DynamicQuantizeLinear: the range it measures over the whole tensor only sets the rounding: not counted."""
     return [_data(context, node), *(None for name in node.outputs[1:] if name)]

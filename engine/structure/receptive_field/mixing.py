@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -95,7 +95,7 @@ def _channel_group_union(field: Field, groups: int) -> Field:
     return channel_groups(field, groups, field.shape[1])
 
 
-def matmul(left: int, right: int) -> object:
+def matmul(left: int, right: int) -> Callable[[Context, Node], Field]:
     """A rule for a matrix product whose operands stand at these inputs."""
 
     def rule(context: Context, node: Node) -> Field:

@@ -156,7 +156,7 @@ def _identity(rank: int, axis: int, size: int, bounded: bool) -> Reach:
     values = places.reshape([-1 if place == axis else 1 for place in range(rank)])
     step = None if bounded else 1.0
     steps = tuple(step if place == axis else 0.0 for place in range(rank))
-    return Reach(values, values, steps, (False,) * rank)
+    return Reach(values, values, steps, (False,) * rank, np.inf if bounded else size)
 
 
 def receptive_fields(graph: Graph, image: str, axes: Sequence[int] = (2, 3)) -> Mapping[str, ReceptiveField]:

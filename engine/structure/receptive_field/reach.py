@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import gcd, lcm
+from typing import Any
 
 import numpy as np
 
@@ -36,6 +37,7 @@ class Reach:
     high: np.ndarray  # float64, same shape
     steps: tuple[float | None, ...]
     whole: tuple[bool, ...]  # the digit runs over a whole axis of the image, so its union is the whole axis
+    extent: float  # pixels of the image axis; inf where intervals are kept inside the image
 
     @property
     def indifferent(self) -> bool:
@@ -72,6 +74,19 @@ class Reach:
         """The digit at one index, which from now on makes no difference."""
         return self._with(digit, *self.at(digit, np.array([index])), 0.0, False)
 
+    def single(self, digit: int) -> Reach:
+        """A digit with one index only, which from now on makes no difference.
+
+        If that one element looks at the whole image it is global: it stands for no place any more.
+        """
+        moved = self.moves(digit)
+        reach = self.fixed(digit)
+        covers = (reach.low <= 0) & (reach.high >= reach.extent - 1)
+        if not moved or not covers.any():
+            return reach
+        low, high = np.where(covers, -np.inf, reach.low), np.where(covers, np.inf, reach.high)
+        return shortest(replace(reach, low=low, high=high))
+
     def resampled(
         self,
         digit: int,
@@ -101,10 +116,16 @@ class Reach:
             low, high = np.where(mask, low, np.inf), np.where(mask, high, -np.inf)
         return self._with(digit, low.min(digit + 1), high.max(digit + 1), new_step, self.whole[digit])
 
+    def only_where(self, digit: int, some: np.ndarray) -> Reach:
+        """A digit that makes no difference, written out: the same interval where `some` is true, else nothing."""
+        mask = some.reshape((-1, *(1,) * (self.low.ndim - digit - 1)))
+        low, high = np.where(mask, self.low, np.inf), np.where(mask, self.high, -np.inf)
+        return self._with(digit, low, high, None, False)
+
     def united(self, digit: int, size: int) -> Reach:
         """The union over a digit of `size` indices, which from now on makes no difference."""
         if size == 1:
-            return self.fixed(digit)
+            return self.single(digit)
         low, high = self.low.min(digit, keepdims=True), self.high.max(digit, keepdims=True)
         if self.moves(digit):
             seen = low <= high
@@ -112,15 +133,14 @@ class Reach:
         return self._with(digit, low, high, 0.0, False)
 
     def _with(self, digit: int, low: np.ndarray, high: np.ndarray, step: float | None, whole: bool) -> Reach:
-        steps = (*self.steps[:digit], step, *self.steps[digit + 1 :])
-        wholes = (*self.whole[:digit], whole, *self.whole[digit + 1 :])
-        return Reach(low, high, steps, wholes).canonical(digit)
+        steps, wholes = _changed(self.steps, digit, step), _changed(self.whole, digit, whole)
+        return Reach(low, high, steps, wholes, self.extent).canonical(digit)
 
     def canonical(self, digit: int) -> Reach:
         """The same reach with the shortest array for this digit."""
         length, step = self.low.shape[digit], self.steps[digit]
         if step and self.indifferent:
-            return replace(self, steps=(*self.steps[:digit], 0.0, *self.steps[digit + 1 :])).canonical(digit)
+            return replace(self, steps=_changed(self.steps, digit, 0.0)).canonical(digit)
         if not step and self._repeats(digit, 1, 0.0):
             return self._shortened(digit, 1, 0.0)
         for period in range(1, length // 2 + 1 if step is not None else 0):
@@ -136,16 +156,21 @@ class Reach:
 
     def _shortened(self, digit: int, period: int, step: float) -> Reach:
         keep = (*(slice(None),) * digit, slice(period))
-        steps = (*self.steps[:digit], step, *self.steps[digit + 1 :])
         constant = period == 1 and step == 0
-        wholes = (*self.whole[:digit], self.whole[digit] and not constant, *self.whole[digit + 1 :])
-        return Reach(self.low[keep], self.high[keep], steps, wholes)
+        steps = _changed(self.steps, digit, step)
+        wholes = _changed(self.whole, digit, self.whole[digit] and not constant)
+        return Reach(self.low[keep], self.high[keep], steps, wholes, self.extent)
+
+
+def _changed(values: tuple[Any, ...], place: int, value: object) -> tuple[Any, ...]:
+    """A tuple with one entry replaced."""
+    return (*values[:place], value, *values[place + 1 :])
 
 
 def nothing(digits: int) -> Reach:
     """The reach of a tensor that does not depend on the image."""
     shape = (1,) * digits
-    return Reach(np.full(shape, np.inf), np.full(shape, -np.inf), (0.0,) * digits, (False,) * digits)
+    return Reach(np.full(shape, np.inf), np.full(shape, -np.inf), (0.0,) * digits, (False,) * digits, np.inf)
 
 
 def aligned(reaches: Sequence[Reach], sizes: Sequence[int], skip: int | None = None) -> list[Reach]:
@@ -176,8 +201,8 @@ def _spread(reach: Reach, digit: int, period: int, step: float | None, whole: bo
     """The digit written out over `period` indices, not shortened again."""
     low, high = reach.at(digit, np.arange(period))
     _check_size(low.size)
-    steps = (*reach.steps[:digit], step, *reach.steps[digit + 1 :])
-    return Reach(low, high, steps, (*reach.whole[:digit], whole, *reach.whole[digit + 1 :]))
+    steps = _changed(reach.steps, digit, step)
+    return replace(reach, low=low, high=high, steps=steps, whole=_changed(reach.whole, digit, whole))
 
 
 def common_lengths(reaches: Sequence[Reach], sizes: Sequence[int]) -> list[Reach]:
@@ -210,8 +235,8 @@ def merged(reaches: Sequence[Reach]) -> Reach:
     for other in reaches[1:]:
         low, high = np.minimum(low, other.low), np.maximum(high, other.high)
         _check_size(low.size)
-    result = Reach(low, high, reaches[0].steps, tuple(map(any, zip(*(r.whole for r in reaches), strict=True))))
-    return shortest(result)
+    whole = tuple(any(flags) for flags in zip(*(r.whole for r in reaches), strict=True))
+    return shortest(Reach(low, high, reaches[0].steps, whole, min(r.extent for r in reaches)))
 
 
 def shortest(reach: Reach) -> Reach:

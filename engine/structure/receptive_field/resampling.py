@@ -78,8 +78,7 @@ def _given_scales(context: Context, node: Node) -> np.ndarray | None:
 
 
 def _placed(context: Context, node: Node, axis: int, old: int, new: int, scale: Fraction) -> _Axis:
-    default = "asymmetric" if node.op == "Upsample" or len(node.inputs) == 2 and not _is_modern(node) else "half_pixel"
-    mode = node.attribute("coordinate_transformation_mode", default)
+    mode = node.attribute("coordinate_transformation_mode", "asymmetric" if _is_old(node) else "half_pixel")
     half = Fraction(1, 2)
     rate = 1 / scale
     centred = half * rate - half
@@ -99,8 +98,10 @@ def _placed(context: Context, node: Node, axis: int, old: int, new: int, scale: 
     return _Axis(old, new, rate, centred)
 
 
-def _is_modern(node: Node) -> bool:
-    return "coordinate_transformation_mode" in node.attributes or "nearest_mode" in node.attributes
+def _is_old(node: Node) -> bool:
+    """Upsample, and Resize of opset 10 (data and scales only): they had one way to place and round coordinates."""
+    modern = "coordinate_transformation_mode" in node.attributes or "nearest_mode" in node.attributes
+    return node.op == "Upsample" or (len(node.inputs) == 2 and not modern)
 
 
 def _cropped(context: Context, node: Node, axis: int, old: int, new: int) -> _Axis:
@@ -119,18 +120,13 @@ def _cropped(context: Context, node: Node, axis: int, old: int, new: int) -> _Ax
 def _taps(node: Node, place: _Axis, scale: Fraction) -> Taps:
     mode = str(node.attribute("mode", "nearest"))
     if mode == "nearest":
-        return _nearest(place, _ROUNDING[str(node.attribute("nearest_mode", _default_rounding(node)))])
+        rounding = node.attribute("nearest_mode", "floor" if _is_old(node) else "round_prefer_floor")
+        return _nearest(place, _ROUNDING[str(rounding)])
     if mode not in _RADIUS:
         raise Unknown(f"interpolation {mode}")
     shrink = max(1 / scale, Fraction(1)) if node.attribute("antialias") else Fraction(1)
     zero = shrink if mode == "cubic" else None
     return _weighted(place, _RADIUS[mode] * shrink, zero, bool(node.attribute("exclude_outside")))
-
-
-def _default_rounding(node: Node) -> str:
-    return (
-        "floor" if node.op == "Upsample" or (len(node.inputs) == 2 and not _is_modern(node)) else "round_prefer_floor"
-    )
 
 
 def _coordinates(place: _Axis, k: np.ndarray) -> tuple[np.ndarray, int]:

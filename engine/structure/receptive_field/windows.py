@@ -28,8 +28,21 @@ class Context(Protocol):
 def slide(field: Field, axis: int, count: int, taps: Taps, rate: Fraction) -> Field:
     """`field` with new indices along one axis, each looking at several old ones."""
     field = field.fused(axis)
-    digit = field.digit(axis)
+    digit, size = field.digit(axis), field.shape[axis]
+    if all(reach.is_constant(digit) for reach in field.reaches):
+        return _blank_where_outside(field, axis, digit, size, *taps(np.arange(count), True))
     return field.mapped(lambda reach: reach.resampled(digit, count, taps, rate), axis, count)
+
+
+def _blank_where_outside(
+    field: Field, axis: int, digit: int, size: int, indices: np.ndarray, used: np.ndarray | None
+) -> Field:
+    """Along this axis everything looks at the same pixels, but a window that lies all in the padding at none."""
+    inside = (indices >= 0) & (indices < size)
+    some = (inside if used is None else inside & used).any(1)
+    if some.all():
+        return field.mapped(lambda reach: reach, axis, len(some))
+    return field.mapped(lambda reach: reach.only_where(digit, some), axis, len(some))
 
 
 def window_taps(kernel: int, stride: int, dilation: int, before: int) -> Taps:
