@@ -18,6 +18,7 @@ from .reader import Layer, array, read_prototxt
 from .source import Source
 from .wire_schema import message_class
 
+_CUSTOM = "Caffe's custom, as no file states it"  # OpenCV's channel order, pixels 0..255
 _SOURCES = ("transform_param", "data_param", "image_data_param", "window_data_param")  # newest first
 
 
@@ -49,19 +50,26 @@ def input_spec(source: Source, proto: onnx.ModelProto) -> InputSpec:
     if len(dims) != 4:
         return spec
     if dims[2] and dims[3]:
-        spec = spec.override(source.graph_file.name, size=(dims[2], dims[3]))
-    spec = _with_channel_order(spec, dims[1])
+        spec = spec.override(_size_origin(source, graph_input.name), size=(dims[2], dims[3]))
+    order: ChannelOrder = "GREY" if dims[1] == 1 else "BGR"
+    spec = spec.override("Caffe's layout", layout="NCHW")
+    spec = spec.override("one channel" if dims[1] == 1 else _CUSTOM, channel_order=order)
+    spec = spec.override(_CUSTOM, mean=(0.0,), scale=(1.0,))
     transform = next((found for found in _transforms(source) if found.tells_something), None)
     return spec if transform is None else _with_transform(spec, transform, dims[1:])
 
 
+def _size_origin(source: Source, name: str) -> str:
+    """The file that says the size; or that it was tried out (`input_sizes.sides_to_try`)."""
+    file = source.graph_file.name
+    told = bool(source.net.inputs.get(name)) or any(
+        name in layer.tops and None not in image_size(layer) for layer in source.net.data_layers
+    )
+    return file if told else f"{file} does not say: the most usual size that fits its weights"
+
+
 def _dims(value: onnx.ValueInfoProto) -> list[int]:
     return [dim.dim_value for dim in value.type.tensor_type.shape.dim]
-
-
-def _with_channel_order(spec: InputSpec, channels: int) -> InputSpec:
-    order: ChannelOrder = "GREY" if channels == 1 else "BGR"
-    return spec.override("one channel" if channels == 1 else "assumed: Caffe's custom", channel_order=order)
 
 
 def _transforms(source: Source) -> Iterator[Transform]:

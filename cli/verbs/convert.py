@@ -1,0 +1,116 @@
+"""`onnxray convert`: any supported model file to ONNX, with its parity certificate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import prod
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ...engine.model import Model
+from ...importers.certificate import BAR
+from ...importers.errors import InputError
+from ..options import takes_model
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from ...importers.certificate import Certificate, Comparison
+
+_SHOWN = 5  # names in a message
+
+
+@takes_model
+def convert(
+    model: Model,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="OUT.onnx", help="Default: the input's name, as .onnx.")
+    ] = None,
+    per_layer: Annotated[bool, typer.Option("--per-layer", help="Compare every tensor, not only the outputs.")] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify/--no-verify", help="Compare with an independent run of the source file.")
+    ] = True,
+) -> None:
+    """Write a model as ONNX, with its preprocessing and where it came from, and say how far it is from the source.
+
+    The certificate compares the converted graph, run by onnxruntime, with an independent reader of the source file on
+    one seeded input. It is printed and kept in the file.
+    """
+    from ...importers.certificate import certify, read_certificate, write_certificate
+    from ...importers.onnx_file import write
+
+    target = _target(model, output)
+    certificate = None
+    if verify:
+        certificate = certify(model.path, model.companion, model.proto, per_layer=per_layer)
+        if certificate.reference or read_certificate(model.proto) is None:  # an earlier conversion's stays
+            write_certificate(model.proto, certificate)
+    write(model.proto, target, model.folder)
+    _print(model, target, certificate, per_layer)
+
+
+def _target(model: Model, output: Path | None) -> Path:
+    target = output or model.path.with_suffix(".onnx")
+    if target.exists() and target.samefile(model.path):
+        raise InputError(f"the result would replace the input {model.path}; name another file with -o")
+    if target.suffix != ".onnx":
+        raise InputError(f"-o expects a file name that ends in .onnx, found {target}")
+    if not target.parent.is_dir():
+        raise InputError(f"the folder of -o {target} does not exist")
+    return target
+
+
+def _print(model: Model, target: Path, certificate: Certificate | None, per_layer: bool) -> None:
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    graph = model.proto.graph
+    weights = sum(prod(tensor.dims) for tensor in graph.initializer)
+    size = target.stat().st_size / 1e6
+    console.print(f"{target}: {len(graph.node)} nodes, {weights:,} weights, {size:.1f} MB", soft_wrap=True)
+    if certificate is None:
+        return
+    if certificate.outputs or certificate.inner:
+        console.print(_table(certificate, per_layer))
+    for line in verdict(certificate):
+        console.print(line, soft_wrap=True, markup=False)
+
+
+def _table(certificate: Certificate, per_layer: bool) -> Table:
+    """Outputs; every tensor with --per-layer; the last ones reached where an output could not be compared."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 3, 0, 0))
+    for heading in ("tensor", "shape", "largest difference", "of its range", ""):
+        table.add_column(heading, justify="left" if heading in ("tensor", "shape", "") else "right")
+    reached = certificate.inner if per_layer else certificate.inner[-1:] if certificate.missing else ()
+    for row in (*reached, *certificate.outputs):
+        _add_row(table, row)
+    for name in certificate.missing:
+        table.add_row(name, "", "", "", "not compared")
+    return table
+
+
+def _add_row(table: Table, row: Comparison) -> None:
+    verdict = "[green]ok[/]" if row.passed else "[red]differs[/]"
+    shape = "x".join(map(str, row.shape)) or "scalar"
+    table.add_row(row.name, shape, f"{row.difference:.2g}", f"{row.relative:.2g}", verdict)
+
+
+def verdict(certificate: Certificate) -> Iterator[str]:
+    """What the certificate amounts to, a line each."""
+    if not certificate.reference:
+        yield f"not verified: {certificate.note}"
+        return
+    against = f"{certificate.reference} ({certificate.reads}) on {certificate.input}"
+    compared = len(certificate.outputs) + len(certificate.inner)
+    tensors = f"{compared} tensor{'s' * (compared != 1)}"
+    if certificate.failed:
+        names = ", ".join(row.name for row in certificate.failed[:_SHOWN])
+        yield f"NOT the same as {against}: {len(certificate.failed)} of {tensors} differ by more than {BAR:g}: {names}"
+    elif certificate.verified:
+        yield f"verified: {tensors} within {BAR:g} of {against}"
+    else:
+        yield f"verified in part: {tensors} within {BAR:g} of {against}; not compared: {', '.join(certificate.missing)}"

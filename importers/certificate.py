@@ -1,0 +1,175 @@
+"""Parity certificate: how far the converted graph is from an independent run of the file it came from.
+
+An importer whose format has an independent reader offers `reference(path, companion, proto) -> Reference`. The same
+input goes through that reader and, converted, through onnxruntime; the certificate says how far apart they end.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import onnx
+
+from .errors import InputError
+from .input_spec import get_metadata, set_metadata
+
+METADATA_KEY = "onnxray.certificate"
+BAR = 1e-4  # largest difference allowed, as a share of the output's range
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What an independent reader of the source file computes."""
+
+    name: str  # "OpenCV 4.14.0"
+    reads: str  # what it was given: "the original files"
+    feeds: Mapping[str, np.ndarray]  # graph input -> value that both sides get
+    values: Mapping[str, np.ndarray]  # tensor name -> what the reader has for it
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One tensor, computed by both sides."""
+
+    name: str
+    shape: tuple[int, ...]
+    difference: float  # largest absolute difference
+    range: float  # of the source's values: largest minus smallest
+    relative: float  # difference / range
+
+    @property
+    def passed(self) -> bool:
+        """Whether the two agree within the bar."""
+        return self.relative <= BAR
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """What was compared, with what, and what was not and why."""
+
+    reference: str = ""  # empty: nothing was compared
+    reads: str = ""
+    input: str = ""
+    outputs: tuple[Comparison, ...] = ()
+    inner: tuple[Comparison, ...] = ()  # tensors on the way, in graph order
+    missing: tuple[str, ...] = ()  # outputs that the reference does not give
+    note: str = ""  # why nothing was compared
+
+    @property
+    def verified(self) -> bool:
+        """Whether every output was compared and all that was compared agrees."""
+        return bool(self.outputs) and not self.missing and not self.failed
+
+    @property
+    def failed(self) -> tuple[Comparison, ...]:
+        """What does not agree within the bar."""
+        return tuple(row for row in (*self.outputs, *self.inner) if not row.passed)
+
+    @property
+    def worst(self) -> Comparison | None:
+        """The comparison furthest apart, in parts of its range."""
+        return max((*self.outputs, *self.inner), key=lambda row: row.relative, default=None)
+
+
+def certify(path: Path, companion: Path | None, proto: onnx.ModelProto, *, per_layer: bool = False) -> Certificate:
+    """Run the source and the converted graph on one input and compare outputs, or every tensor the reader has.
+
+    Where there is nothing to compare with (no independent reader, or its package is not installed) the certificate
+    says so in its `note`; that is no error.
+    """
+    from . import IMPORTERS
+    from .sniff import recognise
+
+    name = recognise(path)
+    module = import_module(f".{IMPORTERS[name].module}", __package__)
+    if not hasattr(module, "reference"):
+        reason = "it is ONNX already" if name == "onnx" else f"there is no independent reader of {name}"
+        return Certificate(note=reason)
+    outputs = [value.name for value in proto.graph.output]
+    try:
+        reference = module.reference(
+            path, companion, proto, [*outputs, *inner_tensors(proto)] if per_layer else outputs
+        )
+    except InputError as error:
+        return Certificate(note=str(error))
+    return compare(proto, reference)
+
+
+def inner_tensors(proto: onnx.ModelProto) -> list[str]:
+    """What the nodes compute on the way to the outputs, in order."""
+    outputs = {value.name for value in proto.graph.output}
+    return [name for node in proto.graph.node for name in node.output if name and name not in outputs]
+
+
+def compare(proto: onnx.ModelProto, reference: Reference) -> Certificate:
+    """The certificate of `proto` against what a reference computed."""
+    outputs = [value.name for value in proto.graph.output]
+    names = [name for name in (*outputs, *inner_tensors(proto)) if name in reference.values]
+    ours = run_onnx(proto, reference.feeds, names)
+    rows = {name: compare_arrays(name, reference.values[name], ours[name]) for name in names}
+    shapes = ", ".join(f"{name} {'x'.join(map(str, value.shape))}" for name, value in reference.feeds.items())
+    return Certificate(
+        reference=reference.name,
+        reads=reference.reads,
+        input=f"seeded noise: {shapes}",
+        outputs=tuple(rows[name] for name in outputs if name in rows),
+        inner=tuple(rows[name] for name in names if name not in outputs),
+        missing=tuple(name for name in outputs if name not in rows),
+    )
+
+
+def compare_arrays(name: str, theirs: np.ndarray, ours: np.ndarray) -> Comparison:
+    """Two versions of one tensor; shapes that differ only in dimensions of one count as equal."""
+    shape = tuple(ours.shape)
+    if _long(theirs.shape) != _long(ours.shape):
+        return Comparison(name, shape, float("inf"), float("nan"), float("inf"))
+    theirs, ours = theirs.astype(np.float64).ravel(), ours.astype(np.float64).ravel()
+    if theirs.size == 0:
+        return Comparison(name, shape, 0.0, 0.0, 0.0)
+    apart = np.abs(theirs - ours)
+    difference = float("inf") if np.isnan(apart).any() else float(apart.max())
+    span = float(theirs.max() - theirs.min())
+    # A constant output has no range; its size stands in.
+    scale = span or float(np.abs(theirs).max()) or 1.0
+    return Comparison(name, shape, difference, span, difference / scale)
+
+
+def _long(shape: Sequence[int]) -> list[int]:
+    return [dim for dim in shape if dim != 1]
+
+
+def run_onnx(proto: onnx.ModelProto, feeds: Mapping[str, np.ndarray], names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Tensors of an ONNX graph by name, run by onnxruntime on the CPU, graph optimisations off."""
+    import onnxruntime
+
+    probe = onnx.ModelProto()
+    probe.CopyFrom(proto)
+    present = {value.name for value in probe.graph.output}
+    probe.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names if name not in present)
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(probe.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    return dict(zip(names, session.run(list(names), dict(feeds)), strict=True)) if names else {}
+
+
+def write_certificate(proto: onnx.ModelProto, certificate: Certificate) -> None:
+    """Store the certificate in the model's metadata, replacing an earlier one."""
+    set_metadata(proto, METADATA_KEY, json.dumps(dataclasses.asdict(certificate)))
+
+
+def read_certificate(proto: onnx.ModelProto) -> Certificate | None:
+    """What `write_certificate` stored, or None."""
+    text = get_metadata(proto, METADATA_KEY)
+    if text is None:
+        return None
+    plain = json.loads(text)
+    for name in ("outputs", "inner"):
+        plain[name] = tuple(Comparison(**{**row, "shape": tuple(row["shape"])}) for row in plain[name])
+    return Certificate(**{**plain, "missing": tuple(plain["missing"])})
