@@ -69,6 +69,14 @@ def _rows(found: Predictions) -> Iterator[tuple[object, ...]]:
 
 def _print(found: Predictions, accuracies: dict[str, float]) -> None:
     console = Console()
+    print_classes(console, found)
+    if accuracies:
+        told = ", ".join(f"{name} {100 * share:.1f} %" for name, share in accuracies.items())
+        console.print(f"accuracy on {len(found.images)} images: {told}", highlight=False)
+
+
+def print_classes(console: Console, found: Predictions) -> None:
+    """The table of classes, and the line that says how they were read."""
     table = Table(*("image", "class", "label"), box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("probability", justify="right")
     table.add_column("", min_width=_BAR)
@@ -81,9 +89,6 @@ def _print(found: Predictions, accuracies: dict[str, float]) -> None:
             table.add_section()
     console.print(table)
     console.print(f"{found.classes} classes, output {found.output}: {found.note}.", highlight=False)
-    if accuracies:
-        told = ", ".join(f"{name} {100 * share:.1f} %" for name, share in accuracies.items())
-        console.print(f"accuracy on {len(found.images)} images: {told}", highlight=False)
 
 
 def _bar(probability: object) -> str:

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _MARGIN, _GUTTER, _HEADER, _SIDE = 28, 36, 78, 240  # pixels
-_LAYOUTS = ((1, 1, 440), (3, 3, 300), (8, 4, 220), (math.inf, 8, 112))  # up to n maps: columns, pixels a side at most
+_LAYOUTS = ((1, 1, 440), (3, 3, 300), (8, 4, 256), (math.inf, 8, 112))  # up to n maps: columns, pixels a side at most
 _GAP = 8
-_MIN_WIDTH = 620  # pixels beside the input, so that titles and notes fit
+_MIN_WIDTH = 540  # pixels beside the input, so that titles and notes fit
 _STRIP_CELLS, _STRIP_WIDTH, _CELL_HEIGHT, _MAX_CELL = 100, 900, 26, 24  # cells a row; pixels
 _STRIP_PITCH = _CELL_HEIGHT + 6
 
