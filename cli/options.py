@@ -66,7 +66,7 @@ def _model_options(
 def takes_model(function: Callable[..., None]) -> Callable[..., None]:
     """A verb whose first parameter is a Model becomes one whose first parameters are MODEL and the reading options."""
     shared = inspect.signature(_model_options, eval_str=True).parameters
-    _, *own = inspect.signature(function, eval_str=True).parameters.values()
+    _, *own = (_evaluated(parameter, function) for parameter in inspect.signature(function).parameters.values())
 
     @functools.wraps(function)
     def verb(**values: Any) -> None:
@@ -78,8 +78,16 @@ def takes_model(function: Callable[..., None]) -> Callable[..., None]:
     parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in (path, *own, *options)]
     verb.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     verb.__annotations__ = {p.name: p.annotation for p in parameters}
-    del verb.__wrapped__  # type: ignore[attr-defined]
+    del verb.__wrapped__
     return verb
+
+
+def _evaluated(parameter: inspect.Parameter, function: Callable[..., None]) -> inspect.Parameter:
+    """The parameter with its annotation as Typer needs it; that of the model stays text, so that a verb need not
+    import the engine to be listed."""
+    if parameter.name == "model" or not isinstance(parameter.annotation, str):
+        return parameter
+    return parameter.replace(annotation=eval(parameter.annotation, function.__globals__))
 
 
 def _parse_shape(text: str) -> tuple[str, tuple[int, ...]]:

@@ -62,8 +62,15 @@ def read_prototxt(path: Path) -> Net:
         text_format.Parse(quoted, message, allow_unknown_field=True)
     except text_format.ParseError as error:
         reason = str(error).partition(" : ")[2] or str(error)
-        raise InputError(f"{path}: syntax error in line {error.GetLine()}: {reason}") from error
+        line = error.GetLine() or _line_ending_in(reason.partition(": ")[2], text)
+        raise InputError(f"{path}: syntax error in line {line}: {reason}") from error
     return net_of(message)
+
+
+def _line_ending_in(value: str, text: str) -> int | str:
+    """Where a string without its closing quote stands; protobuf names the string but not the line."""
+    numbered = enumerate(text.splitlines(), 1)
+    return next((number for number, line in numbered if value and line.rstrip().endswith(value)), "?")
 
 
 def read_caffemodel(path: Path) -> Net:
