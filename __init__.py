@@ -11,8 +11,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .engine.methods.activations import activations as activations
+    from .engine.methods.predict import predict as predict
     from .engine.model import Model as Model
     from .engine.model import load as load
+    from .engine.session import Session as Session
     from .importers.errors import InputError as InputError
     from .importers.input_spec import InputSpec as InputSpec
 
@@ -21,6 +24,9 @@ if TYPE_CHECKING:
 _PUBLIC = {
     "load": ".engine.model",
     "Model": ".engine.model",
+    "Session": ".engine.session",
+    "predict": ".engine.methods.predict",
+    "activations": ".engine.methods.activations",
     "InputSpec": ".importers.input_spec",
     "InputError": ".importers.errors",
 }

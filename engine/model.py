@@ -50,6 +50,7 @@ class Model:
         self.companion = companion  # the other half of a two-file format, where the caller named it
         self.spec: InputSpec = read_input_spec(proto) or InputSpec()
         self.source: dict[str, Any] = read_source(proto)
+        self._sessions: dict[str, Session] = {}
 
     @property
     def name(self) -> str:
@@ -95,7 +96,11 @@ class Model:
         return summarize(self)
 
     def session(self, **options: Any) -> Session:
-        """A forward runner on onnxruntime; options as of `Session`."""
+        """A forward runner on onnxruntime; options as of `Session`. Asked for again with the same options, the same one:
+        its networks stay loaded."""
         from .session import Session
 
-        return Session(self, **options)
+        key = repr(sorted(options.items()))
+        if key not in self._sessions:
+            self._sessions[key] = Session(self, **options)
+        return self._sessions[key]
