@@ -96,8 +96,7 @@ class Model:
         return summarize(self)
 
     def session(self, **options: Any) -> Session:
-        """A forward runner on onnxruntime; options as of `Session`. Asked for again with the same options, the same one:
-        its networks stay loaded."""
+        """A forward runner on onnxruntime; options as of `Session`, and the same one for the same options."""
         from .session import Session
 
         key = repr(sorted(options.items()))
