@@ -187,7 +187,7 @@ def read_array(path: Path) -> np.ndarray:
     Raises InputError when the file is broken or holds no picture.
     """
     try:
-        _array_header(path)
+        _picture_count(_array_header(path))
         return pixel_values(_stored_array(path))
     except InputError as error:
         raise InputError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from None
