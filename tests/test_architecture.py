@@ -39,10 +39,13 @@ def _sources() -> list[Path]:
 
 
 def _imports(path: Path) -> Iterator[tuple[str, ...]]:
-    """Every relative import of a file, as the parts of the module it names inside the package."""
+    """Every relative import of a file, as the parts of the module it names; imports for annotations do not count."""
     package = path.relative_to(REPOSITORY).parent.parts
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.level:
+    tree = ast.parse(path.read_text())
+    blocks = [node for node in ast.walk(tree) if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"]
+    for_annotations = {node for block in blocks for node in ast.walk(block)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.level and node not in for_annotations:
             base = package[: len(package) - node.level + 1]
             yield from ((*base, *(node.module or "").split("."), name.name) for name in node.names)
 

@@ -1,0 +1,115 @@
+"""write_report: runs the analyses, fills the page, writes it and its report.json."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from jinja2 import Environment, PackageLoader
+
+from ...engine.model import Model
+from ...engine.results import plain, write_text
+from ...engine.structure.draw import to_svg
+from ...engine.structure.summary import summarize
+from ...importers.errors import InputError
+from .. import quantities
+from . import facts, layers, photos, weight_figures
+
+Progress = Callable[[str], None]  # told what is being worked on
+
+
+class Written(NamedTuple):
+    """What came of a report."""
+
+    path: Path
+    skipped: tuple[tuple[str, str], ...]  # images that could not be read: name, reason
+
+
+def write_report(
+    model: Model,
+    images: Sequence[str | Path],  # files, folders, globs; may be empty
+    path: str | Path,
+    *,
+    top: int = 5,
+    shown: int = 12,  # images with their feature maps on the page; report.json has the predictions of all
+    progress: Progress = lambda stage: None,
+) -> Written:
+    """One self-contained HTML page about `model` at `path`, and the same numbers as JSON beside it.
+
+    Raises InputError when the images cannot be read; then nothing is written.
+    """
+    path = Path(path)
+    if not path.parent.is_dir():
+        raise InputError(f"expected a folder to write the report into, found none: {path.parent}")
+    progress("summary")
+    summary = summarize(model)
+    progress("weights")
+    weights = weight_figures.section(model)
+    progress("images")
+    seen = photos.section(model, images, top, shown) if images else photos.NOTHING
+    progress("drawing")
+    drawing, caption = _drawing(model)
+    origin = facts.provenance(model)
+    data = {"summary": _summary_data(summary), "weights": weights.data, **seen.data, "provenance": origin}
+    page = {
+        **_frame(model, path),
+        "lede": _lede(model),
+        "tiles": layers.tiles(model, summary),
+        "notes": layers.notes(summary),
+        "graph_svg": drawing,
+        "graph_caption": caption,
+        "layers_caption": layers.caption(summary),
+        "layer_columns": layers.COLUMNS,
+        "layer_rows": layers.rows(summary),
+        "layer_totals": layers.totals(summary),
+        **weights.page,
+        **seen.page,
+        "provenance": facts.as_facts(origin),
+    }
+    progress("page")
+    html = _environment().get_template("template.html").render(page)
+    write_text(path.with_suffix(".json"), json.dumps(plain(data), indent=1))
+    write_text(path, html)
+    return Written(path, tuple((entry["name"], entry["reason"]) for entry in seen.page["skipped"]))
+
+
+def _environment() -> Environment:
+    package = __package__ or ""
+    return Environment(loader=PackageLoader(package, ""), autoescape=True, trim_blocks=True, lstrip_blocks=True)
+
+
+def _frame(model: Model, path: Path) -> dict[str, Any]:
+    folder = Path(__file__).parent
+    sections = ("graph", "Architecture"), ("layers", "Layers"), ("weights", "Weights"), ("images", "Images")
+    return {
+        "title": model.name,
+        "version": version("onnxray"),
+        "date": date.today().isoformat(),
+        "json_name": path.with_suffix(".json").name,
+        "style": (folder / "style.css").read_text("utf-8"),
+        "script": (folder / "script.js").read_text("utf-8"),
+        "contents": [*sections, ("provenance", "Provenance")],
+    }
+
+
+def _lede(model: Model) -> str:
+    takes = " and ".join(f"{name} ({quantities.shape(shape)})" for name, shape in model.input_shapes.items())
+    gives = " and ".join(f"{name} ({quantities.shape(model.graph.shape(name))})" for name in model.graph.outputs)
+    return f"Takes {takes}, gives {gives}."
+
+
+def _drawing(model: Model) -> tuple[str, str]:
+    """The architecture as SVG and its caption; where no Graphviz is at hand the caption says how to get it."""
+    try:
+        svg = to_svg(model)
+    except InputError as error:
+        return "", str(error)
+    return svg[svg.index("<svg") :], "Repeated blocks are drawn once; boxes are coloured by the kind of operator."
+
+
+def _summary_data(summary: Any) -> dict[str, Any]:
+    return {"params": summary.total_params, "macs": summary.total_macs, **plain(summary)}

@@ -1,0 +1,27 @@
+"""What every part of the report gives: values for the template, and the numbers for report.json."""
+
+from __future__ import annotations
+
+import base64
+import io
+from dataclasses import dataclass
+from typing import Any
+
+from PIL import Image
+
+
+@dataclass(frozen=True)
+class Section:
+    """One part of the page."""
+
+    page: dict[str, Any]  # names that the template uses
+    data: dict[str, Any]  # goes into report.json
+
+
+def embed(picture: Image.Image) -> str:
+    """A picture as a data URI: PNG where few colours make that small, JPEG for photographs."""
+    file = io.BytesIO()
+    photographic = picture.getcolors(maxcolors=4096) is None
+    picture.save(file, **({"format": "JPEG", "quality": 90} if photographic else {"format": "PNG", "optimize": True}))
+    kind = "jpeg" if photographic else "png"
+    return f"data:image/{kind};base64,{base64.b64encode(file.getvalue()).decode('ascii')}"

@@ -1,0 +1,182 @@
+"""The report, opened in a real browser: complete in itself, readable, true to report.json."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tiny_models
+from PIL import Image
+
+Cli = Callable[..., tuple[int, str, str]]
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+
+
+@dataclass
+class Visit:
+    """What a browser saw of a page."""
+
+    requests: list[str] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+    broken_pictures: list[str] = field(default_factory=list)
+    overflow: int = 0  # pixels the page is wider than the window
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    executable = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if executable is None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("no Chromium on PATH (apt install chromium)")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two pictures and one broken file."""
+    folder = tmp_path_factory.mktemp("photos")
+    for seed in (0, 1):
+        pixels = np.random.default_rng(seed).integers(0, 256, (40, 60, 3), np.uint8)
+        Image.fromarray(pixels).save(folder / f"noise{seed}.png")
+    (folder / "broken.jpg").write_bytes(b"no image")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory, photos: Path) -> Path:
+    """The report of the tiny network."""
+    from onnxray.cli.main import main
+
+    folder = tmp_path_factory.mktemp("report")
+    model = tiny_models.save(folder / "tiny.onnx")
+    labels = folder / "labels.txt"
+    labels.write_text("cat\ndog\n<b>bird & co</b>\n")
+    assert (
+        main(["report", str(model), "--images", str(photos), "--labels", str(labels), "-o", str(folder / "r.html")])
+        == 0
+    )
+    return folder / "r.html"
+
+
+def visit(browser: Any, page: Path, width: int = 1200, colours: str = "light") -> Visit:
+    """Open `page`, scroll through all of it and note what happens."""
+    seen = Visit()
+    tab = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=colours)
+    tab.on("request", lambda request: seen.requests.append(request.url))
+    tab.on("console", lambda message: seen.complaints.append(message.text))
+    tab.on("pageerror", lambda error: seen.complaints.append(str(error)))
+    tab.goto(page.as_uri())
+    tab.evaluate("document.querySelectorAll('img').forEach((image) => (image.loading = 'eager'))")
+    tab.evaluate("Promise.all([...document.images].map((image) => image.decode().catch(() => 0)))")
+    seen.broken_pictures = tab.evaluate("[...document.images].filter((i) => !i.naturalWidth).map((i) => i.alt)")
+    seen.overflow = tab.evaluate("document.scrollingElement.scrollWidth - window.innerWidth")
+    tab.close()
+    return seen
+
+
+@pytest.mark.parametrize("width", [1200, 390])
+@pytest.mark.parametrize("colours", ["light", "dark"])
+def test_opens_without_error_request_or_broken_picture(chromium: Any, page: Path, width: int, colours: str) -> None:
+    seen = visit(chromium, page, width, colours)
+    loaded = [url for url in seen.requests if not url.startswith("data:")]
+    assert loaded == [page.as_uri()]
+    assert not seen.complaints
+    assert not seen.broken_pictures
+    assert seen.overflow <= 0
+
+
+def test_a_browser_without_the_picture_would_be_caught(chromium: Any, page: Path, tmp_path: Path) -> None:
+    text = page.read_text()
+    broken = tmp_path / "broken.html"
+    broken.write_text(
+        text.replace("</main>", '<img src="data:image/png;base64,AAAA" alt="bad"><script>x.y</script></main>')
+    )
+    seen = visit(chromium, broken)
+    assert seen.broken_pictures == ["bad"]
+    assert seen.complaints
+
+
+def test_sorting_a_column_reorders_the_rows(chromium: Any, page: Path) -> None:
+    tab = chromium.new_page()
+    tab.goto(page.as_uri())
+    column = "[...document.querySelectorAll('#layers tbody tr')].map((row) => row.cells[3].dataset.v)"
+    before = tab.evaluate(column)
+    tab.click("#layers th:nth-child(4)")
+    after = tab.evaluate(column)
+    tab.close()
+    assert sorted(before) == sorted(after)
+    assert [float(v) for v in after] == sorted((float(v) for v in before), reverse=True)
+
+
+def test_refers_to_nothing_outside(page: Path) -> None:
+    text = page.read_text()
+    links = re.findall(r"""(?:src|href|url)\s*[=(]\s*["']?([^"'\s)>]+)""", text)
+    assert all(link.startswith(("data:", "#")) for link in links)
+
+
+def test_labels_are_escaped(page: Path) -> None:
+    text = page.read_text()
+    assert "&lt;b&gt;bird &amp; co&lt;/b&gt;" in text
+    assert "<b>bird" not in text
+
+
+def test_names_the_broken_image(page: Path) -> None:
+    assert "broken.jpg" in page.read_text()
+
+
+def test_report_json_holds_the_numbers(page: Path) -> None:
+    data = json.loads(page.with_suffix(".json").read_text())
+    assert data["summary"]["params"] == 20 + 99
+    assert data["summary"]["macs"] == 8 * 8 * 2 * 9 + 96
+    assert len(data["predictions"]["images"]) == 2
+    assert data["provenance"]["sha256"]
+
+
+def test_without_images_there_is_still_a_report(cli: Cli, tmp_path: Path) -> None:
+    model = tiny_models.save(tmp_path / "tiny.onnx")
+    code, _, err = cli("report", model, "-o", tmp_path / "r.html")
+    assert (code, err) == (0, "")
+    assert "Conv_0" in (tmp_path / "r.html").read_text()
+
+
+def test_a_folder_without_images_is_refused_and_nothing_written(cli: Cli, tmp_path: Path) -> None:
+    model = tiny_models.save(tmp_path / "tiny.onnx")
+    (tmp_path / "empty").mkdir()
+    code, _, err = cli("report", model, "--images", tmp_path / "empty", "-o", tmp_path / "r.html")
+    assert code == 2
+    assert err.count("\n") == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "tiny.onnx"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "models/derived/squeezenet1.1.onnx",
+        "models/caffe/ultraface_rfb320/RFB-320.caffemodel",
+        "models/caffe/cifar10_quick/cifar10_quick_iter_5000.caffemodel",
+        "models/onnx/prisma_portrait_unet/prisma_nchw.onnx",
+    ],
+)
+def test_reports_of_real_models(chromium: Any, shared: Callable[[str], Path], tmp_path: Path, name: str) -> None:
+    from model_specs import load_model
+    from onnxray.cli.report.page import write_report
+
+    written = write_report(load_model(shared, name), [shared("data/skimage_images/chelsea.png")], tmp_path / "r.html")
+    assert not written.skipped
+    seen = visit(chromium, written.path)
+    assert not seen.complaints
+    assert not seen.broken_pictures
+    assert seen.overflow <= 0
