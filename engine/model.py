@@ -17,7 +17,9 @@ from .structure.graph import Graph
 
 if TYPE_CHECKING:
     from .session import Session
+    from .structure.filters import Filters
     from .structure.summary import Summary
+    from .structure.weights import WeightStatistics
 
 ASSUMED_SIDE = 224  # pixels, where neither the file nor the user says how large the image is
 
@@ -94,6 +96,18 @@ class Model:
         from .structure.summary import summarize
 
         return summarize(self)
+
+    def weights(self, layer: str | None = None) -> WeightStatistics:
+        """Statistics of every weight, or of one layer's, from the file alone."""
+        from .structure.weights import weight_statistics
+
+        return weight_statistics(self, layer)
+
+    def filters(self, layer: str | None = None) -> Filters:
+        """The filters of a layer (None: of the first that sees the image), as planes that can be looked at."""
+        from .structure.filters import filters
+
+        return filters(self, layer)
 
     def session(self, **options: Any) -> Session:
         """A forward runner on onnxruntime; options as of `Session`, and the same one for the same options."""
