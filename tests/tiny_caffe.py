@@ -85,3 +85,31 @@ def convert(folder: Path, prototxt: str, weights: Weights | None = None) -> onnx
     """The ONNX of a prototxt with given, or else random, weights."""
     text, binary = write(folder, prototxt, weights)
     return caffe.read(text, binary)
+
+
+def opencv(
+    prototxt: Path, caffemodel: Path, feeds: Mapping[str, np.ndarray], layers: Sequence[str]
+) -> list[list[np.ndarray]]:
+    """All tops of the named layers, as OpenCV's reader of the same two files computes them."""
+    import cv2
+
+    net = cv2.dnn.readNetFromCaffe(str(prototxt), str(caffemodel))
+    net.enableFusion(False)
+    net.enableWinograd(False)
+    for name, value in feeds.items():
+        net.setInput(np.ascontiguousarray(value), name)
+    return [list(tops) for tops in net.forwardAndRetrieve(list(layers))]
+
+
+def run(proto: onnx.ModelProto, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Every output of an ONNX model."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
+    names = [value.name for value in session.get_outputs()]
+    return dict(zip(names, session.run(names, dict(feeds)), strict=True))
+
+
+def noise(shape: Sequence[int], seed: int = 1, spread: float = 3.0) -> np.ndarray:
+    """Seeded normal numbers, float32."""
+    return (np.random.default_rng(seed).normal(size=tuple(shape)) * spread).astype(np.float32)

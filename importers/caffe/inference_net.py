@@ -67,7 +67,7 @@ def inference_net(net: Net) -> InferenceNet:
             if blob not in inputs and not (position and layer.type in _ONE_LABEL):
                 inputs[blob] = _declared_shape(layer, position)
     labels = {top for layer in sources for top in layer.tops} - set(inputs)
-    computing = _without_readers_of(labels, computing)
+    computing = _without_splits(_without_readers_of(labels, computing))
     read = {name for layer in computing for name in layer.bottoms}
     inputs = {name: shape for name, shape in inputs.items() if name in read}
     _check_every_blob_is_made(computing, inputs)
@@ -137,6 +137,28 @@ def _without_readers_of(missing: set[str], layers: list[Layer]) -> list[Layer]:
             missing |= set(layer.tops)
         else:
             kept.append(layer)
+    return kept
+
+
+def _without_splits(layers: list[Layer]) -> list[Layer]:
+    """Readers of a Split's tops read its bottom instead; Caffe puts one wherever a blob has several readers.
+
+    Tops that nobody reads are outputs and keep their Split.
+    """
+    read = {blob for layer in layers for blob in layer.bottoms}
+    same: dict[str, str] = {}  # top of a Split -> what it copies
+    kept = []
+    for layer in layers:
+        bottoms = [same.get(blob, blob) for blob in layer.bottoms]
+        tops = layer.tops
+        if layer.type == "Split":
+            same.update(dict.fromkeys(tops, bottoms[0]))
+            tops = [blob for blob in tops if blob not in read]
+        else:
+            for blob in tops:  # written anew, in place say: no copy any more
+                same.pop(blob, None)
+        if tops:
+            kept.append(replace(layer, bottoms=bottoms, tops=tops))
     return kept
 
 

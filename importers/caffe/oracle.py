@@ -56,7 +56,8 @@ def reference(path: Path, companion: Path | None, proto: onnx.ModelProto, names:
                 attempts.refused(str(error))
                 continue
             return Reference(f"OpenCV {opencv}", reads, feeds, values)
-    raise InputError(f"OpenCV {opencv} cannot run this network ({reasons[0]})")
+    reason = reasons[0] if reasons else "it computes its first layers otherwise than Caffe"
+    raise InputError(f"OpenCV {opencv} cannot run this network ({reason})")
 
 
 def _opencv_version() -> str:
@@ -78,20 +79,33 @@ def _opencv_version() -> str:
 class _Attempts:
     """(what it is, the network, prototxt, caffemodel) from the files themselves to what is written here from them.
 
-    Last come ever shorter networks: without the layers that OpenCV says it lacks, and what follows them.
+    Last come ever shorter networks: without the layers that OpenCV lacks or gets wrong, and what follows them.
     """
 
     def __init__(self, source: Source, feeds: Mapping[str, np.ndarray], folder: Path) -> None:
         self._source = source
         self._feeds = feeds
         self._text, self._binary = folder / "ours.prototxt", folder / "ours.caffemodel"
-        self._lacking: set[str] = set()
+        self._lacking = {_what(layer) for layer in source.net.layers if is_wrong_in_opencv(layer)}
 
     def refused(self, reason: str) -> None:
         """Learn from OpenCV's answer which layer type it lacks."""
         self._lacking.update(re.findall(r'of type "([^"]+)"', reason))
 
     def __iter__(self) -> Iterator[tuple[str, InferenceNet, Path, Path]]:
+        if not self._lacking:
+            yield from self._whole()
+        tried: set[str] = set()
+        while self._lacking > tried:
+            tried = set(self._lacking)
+            net = without_layers(self._source.net, tried)
+            if not net.layers:
+                return
+            self._text.write_bytes(write_prototxt(net, self._feeds))
+            reads = f"our prototxt up to its {', '.join(sorted(tried))} layers, the original caffemodel"
+            yield reads, net, self._text, self._source.caffemodel
+
+    def _whole(self) -> Iterator[tuple[str, InferenceNet, Path, Path]]:
         source, net = self._source, self._source.net
         if source.prototxt is not None:
             yield "the original files", net, source.prototxt, source.caffemodel
@@ -99,20 +113,6 @@ class _Attempts:
         yield "our prototxt, the original caffemodel", net, self._text, source.caffemodel
         self._binary.write_bytes(write_caffemodel(net))
         yield "our rewriting of both files", net, self._text, self._binary
-        tried: set[str] = set()
-        while self._lacking > tried:
-            tried = set(self._lacking)
-            net = without_types(source.net, tried)
-            if not net.layers:
-                return
-            self._text.write_bytes(write_prototxt(net, self._feeds))
-            lacking = ", ".join(sorted(tried))
-            yield (
-                f"our prototxt up to its {lacking} layers, the original caffemodel",
-                net,
-                self._text,
-                source.caffemodel,
-            )
 
 
 def _run(
@@ -152,12 +152,31 @@ def blob_places(net: InferenceNet) -> dict[str, tuple[str, int]]:
     }
 
 
-def without_types(net: InferenceNet, types: Collection[str]) -> InferenceNet:
-    """The network up to the layers of some types."""
+def is_wrong_in_opencv(layer: Layer) -> bool:
+    """Layers that OpenCV 4.14 computes otherwise than Caffe does, each checked against its definition.
+
+    Axpy with its last two inputs exchanged; Log, LRN and InnerProduct without some of their parameters.
+    """
+    log, lrn = layer.param("log_param"), layer.param("lrn_param")
+    return (
+        layer.type == "Axpy"
+        or (layer.type == "Log" and (log.base, log.scale, log.shift) != (-1, 1, 0))
+        or (layer.type == "LRN" and lrn.k != 1)
+        or (layer.type == "InnerProduct" and layer.param("inner_product_param").transpose)
+    )
+
+
+def _what(layer: Layer) -> str:
+    """How a layer that OpenCV gets wrong is told apart from those of its type that it gets right."""
+    return f"{layer.type} {layer.name}" if is_wrong_in_opencv(layer) else layer.type
+
+
+def without_layers(net: InferenceNet, lacking: Collection[str]) -> InferenceNet:
+    """The network up to the layers of some types, or some layers (as of `_what`)."""
     gone: set[str] = set()
     kept = []
     for layer in net.layers:
-        if layer.type in types or gone & set(layer.bottoms):
+        if layer.type in lacking or _what(layer) in lacking or gone & set(layer.bottoms):
             gone |= set(layer.tops)
         else:
             kept.append(layer)

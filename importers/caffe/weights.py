@@ -36,7 +36,8 @@ def attach_weights(layers: list[Layer], trained: list[Layer], source: str) -> No
 def checked_weights(layer: Layer, wanted: Mapping[str, Shape], fillers: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """Role -> array of the wanted shape, float32.
 
-    Old files pad shapes with leading ones; those are ignored. Raises InputError naming the layer and both shapes.
+    Old files pad shapes to four dimensions with ones, so ones do not count. Raises InputError naming the layer and
+    both shapes.
     """
     blobs = layer.blobs
     if not blobs:
@@ -53,8 +54,7 @@ def checked_weights(layer: Layer, wanted: Mapping[str, Shape], fillers: Mapping[
 
 
 def _significant(shape: Shape) -> Shape:
-    start = next((axis for axis, dim in enumerate(shape) if dim != 1), len(shape))
-    return shape[start:]
+    return tuple(dim for dim in shape if dim != 1)
 
 
 def _list(shapes: Any) -> str:

@@ -40,8 +40,6 @@ def split(layer: LayerWriter) -> None:
     """The same blob under several names."""
     for top in range(len(layer.outputs)):
         layer.emit("Identity", layer.inputs, top=top)
-        if layer.inputs[0] in layer.masks:
-            layer.masks[layer.outputs[top]] = layer.masks[layer.inputs[0]]
 
 
 def flatten(layer: LayerWriter) -> None:
