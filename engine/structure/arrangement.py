@@ -17,11 +17,27 @@ LARGEST = 96  # boxes: above, what is left on the outermost level is cut into st
 def arranged(diagram: Diagram, readable: int = READABLE, largest: int = LARGEST) -> Diagram:
     """`diagram` with as many blocks opened as are readable; never more than `largest` boxes."""
     signatures = Signatures()
+    diagram = _bounded(diagram, signatures, largest, readable)
+    diagram = _bounded_inside(diagram, signatures, largest, readable * 3 // 4)
+    return _with_open(diagram, _opened(diagram, signatures, readable))
+
+
+def _bounded(diagram: Diagram, signatures: Signatures, largest: int, pieces: int) -> Diagram:
+    """A level of at most `largest` items as it is, a larger one folded more boldly or cut into `pieces`."""
     if len(diagram.items) > largest:
         diagram = fold_runs(diagram, signatures, Match.ANY_SIZE)
-    if len(diagram.items) > largest:
-        diagram = _cut(diagram, largest)
-    return _with_open(diagram, _opened(diagram, signatures, readable))
+    return _cut(diagram, pieces) if len(diagram.items) > largest else diagram
+
+
+def _bounded_inside(diagram: Diagram, signatures: Signatures, largest: int, pieces: int) -> Diagram:
+    """The same for the levels inside."""
+    items: list[Box | Block] = []
+    for item in diagram.items:
+        if isinstance(item, Block) and not item.is_stretch:
+            inner = _bounded(item.diagram, signatures, largest, pieces)
+            item = replace(item, diagram=_bounded_inside(inner, signatures, largest, pieces))
+        items.append(item)
+    return Diagram(tuple(items), diagram.feeders)
 
 
 def _opened(diagram: Diagram, signatures: Signatures, readable: int) -> set[int]:
@@ -29,28 +45,28 @@ def _opened(diagram: Diagram, signatures: Signatures, readable: int) -> set[int]
     shown = len(diagram.items)
     opened: set[int] = set()
     later: dict[int, list[Block]] = {}
-    queue = deque(item for item in diagram.items if isinstance(item, Block))
+    queue = deque(_openable(diagram))
     while queue:
         block = queue.popleft()
         more = len(block.diagram.items) - 1
         kind = signatures.item(block, Match.ANY_SIZE)
-        if kind in later or shown + more > readable or not _can_open(block):
+        if kind in later or shown + more > readable:
             later.setdefault(kind, []).append(block)
             continue
         shown += more
         opened.add(id(block))
         later[kind] = []
-        queue.extend(item for item in block.diagram.items if isinstance(item, Block))
+        queue.extend(_openable(block.diagram))
     for alike in later.values():
         more = sum(len(block.diagram.items) - 1 for block in alike)
-        if shown + more <= readable and all(_can_open(block) for block in alike):
+        if shown + more <= readable:
             shown += more
             opened.update(id(block) for block in alike)
     return opened
 
 
-def _can_open(block: Block) -> bool:
-    return bool(block.diagram.feeders)  # a stretch has no inside that could be drawn: it has several entries and exits
+def _openable(diagram: Diagram) -> list[Block]:
+    return [item for item in diagram.items if isinstance(item, Block) and not item.is_stretch]
 
 
 def _with_open(diagram: Diagram, opened: set[int]) -> Diagram:
@@ -68,17 +84,31 @@ def _needs_no_frame(block: Block) -> bool:
 
 
 def _cut(diagram: Diagram, pieces: int) -> Diagram:
-    """The outermost level cut into at most `pieces` stretches of neighbours, where few connections cross the cut."""
-    count = len(diagram.items)
-    length = -(-count // pieces) + 1
+    """A level cut into about `pieces` stretches of neighbours, where few connections cross the cut.
+
+    What the network reads and gives, and the exit of a block, stay as they are.
+    """
+    at, end = _kept_ends(diagram)
+    length = -(-(end - at) // pieces) + 1
     crossing = _crossing(diagram)
-    cuts, at = [0], 0
-    while count - at > length * 3 // 2:
-        window = range(at + length, min(at + length * 3 // 2, count - 1) + 1)
+    cuts = [at]
+    while end - at > length * 3 // 2:
+        window = range(at + length, min(at + length * 3 // 2, end - 1) + 1)
         at = min(window, key=crossing.__getitem__)
         cuts.append(at)
-    groups = [list(range(start, end)) for start, end in zip(cuts, [*cuts[1:], count], strict=True)]
+    groups = [list(range(start, stop)) for start, stop in zip(cuts, [*cuts[1:], end], strict=True)]
     return regrouped(diagram, [group for group in groups if len(group) > 1], lambda group: _stretch(diagram, group))
+
+
+def _kept_ends(diagram: Diagram) -> tuple[int, int]:
+    """Between which positions a level may be cut: not among a few inputs and outputs, and not at a block's exit."""
+    outer = [isinstance(item, Box) and not item.nodes for item in diagram.items]
+    count = len(outer)
+    if not any(outer):
+        return 0, count - 1
+    if sum(outer) > count // 4:
+        return 0, count
+    return outer.index(False), count - outer[::-1].index(False)
 
 
 def _crossing(diagram: Diagram) -> list[int]:
@@ -104,4 +134,5 @@ def _stretch(diagram: Diagram, members: list[int]) -> Block:
     for index in members:
         item = diagram.items[index]
         boxes += item.boxes if isinstance(item, Block) else (item,)
-    return Block(f"{len(boxes)} layers", 1, Diagram(tuple(boxes), ()), tuple(boxes))
+    inside = Diagram(tuple(boxes), tuple(() for _ in boxes))
+    return Block(f"{len(boxes)} layers", 1, inside, tuple(boxes), is_stretch=True)

@@ -43,6 +43,7 @@ class Block:
     diagram: Diagram  # the first of them
     boxes: tuple[Box, ...]  # of all of them, in topological order
     is_open: bool = False  # whether its inside is drawn
+    is_stretch: bool = False  # only neighbours put together: several entries and exits, so never open
 
     @property
     def exit(self) -> Box:
