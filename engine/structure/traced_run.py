@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import onnxruntime as ort
 
 _SILENT = 4  # onnxruntime's log level
-_LARGEST = 1 << 33  # bytes of all tensors together: a network that needs more is not run just for its shapes
+_LARGEST = 1 << 33  # bytes of all computed tensors at 4 an element: more is not computed just for shapes
 
 
 def traced_types(
@@ -32,7 +32,8 @@ def traced_types(
     Raises ValueError when the network is too large to run for this, InputError or an error of onnxruntime when it
     cannot run.
     """
-    if sum((kind.elements or 0) * 8 for kind in known.values()) > _LARGEST:
+    stored = {tensor.name for tensor in proto.graph.initializer}
+    if sum((kind.elements or 0) * 4 for name, kind in known.items() if name not in stored) > _LARGEST:
         raise ValueError("the network is too large to run it for its shapes")
     session = _open(proto, names, folder)
     first, second = (session.run(list(names), feeds) for feeds in (_random(inputs), _zeros(inputs)))
@@ -74,10 +75,10 @@ def _zeros(inputs: Mapping[str, TensorType]) -> dict[str, np.ndarray]:
 
 
 def _random(inputs: Mapping[str, TensorType]) -> dict[str, np.ndarray]:
-    """Floats between 0 and 1, whole numbers 0 or 1 (a valid index almost everywhere)."""
+    """Floats between 0 and 1, whole numbers 1: axes and sizes among the inputs then differ between the two runs."""
     generator = np.random.default_rng(0)
-    draws = {}
-    for name, zeros in _zeros(inputs).items():
-        values = generator.uniform(size=zeros.shape)
-        draws[name] = np.asarray(values if zeros.dtype.kind == "f" else np.rint(values)).astype(zeros.dtype)
-    return draws
+    draws = {name: generator.uniform(size=zeros.shape) for name, zeros in _zeros(inputs).items()}
+    return {
+        name: np.asarray(draw if np.dtype(inputs[name].dtype).kind == "f" else np.ceil(draw)).astype(inputs[name].dtype)
+        for name, draw in draws.items()
+    }
