@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+_LONGEST_NAME = 200  # characters that are compared
 _LONGEST = 600  # characters of a message: names inside a model file can be of any length
 
 
@@ -32,8 +33,8 @@ def nearest_names(name: str, known: Iterable[str]) -> str:
     >>> nearest_names("conv9", ["conv1", "pool1"])
     'did you mean conv1?'
     """
-    choices = list(known)
-    close = difflib.get_close_matches(name, choices, n=3, cutoff=0.5)
+    choices = [entry[:_LONGEST_NAME] for entry in known]  # comparing takes the product of the lengths
+    close = difflib.get_close_matches(name[:_LONGEST_NAME], choices, n=3, cutoff=0.5)
     if close:
         return f"did you mean {', '.join(close)}?"
     more = ", …" if len(choices) > 5 else ""

@@ -65,6 +65,8 @@ def check_tensor(tensor: TensorProto) -> None:
         raise InputError(f"tensor {name}: no element type, or stored in segments; the file is damaged or not ONNX")
     if any(size < 0 for size in tensor.dims):
         raise InputError(f"tensor {name}: negative size in its shape {shape_text(tensor.dims)}")
+    if tensor.data_type == TensorProto.STRING:
+        _check_strings(tensor)
     if is_external(tensor):
         return
     claimed, held, unit = _claim(tensor)
@@ -73,6 +75,16 @@ def check_tensor(tensor: TensorProto) -> None:
             f"tensor {name}: its shape {shape_text(tensor.dims)} claims {claimed} {unit}, the file holds {held}; "
             "the file is truncated or damaged"
         )
+
+
+def _check_strings(tensor: TensorProto) -> None:
+    if is_external(tensor):
+        raise InputError(f"tensor {tensor.name}: strings cannot lie in external data")
+    try:
+        for entry in tensor.string_data:
+            entry.decode("utf-8")
+    except UnicodeDecodeError:
+        raise InputError(f"tensor {tensor.name}: holds a string that is not UTF-8 text; the file is damaged") from None
 
 
 def _claim(tensor: TensorProto) -> tuple[int, int, str]:

@@ -117,6 +117,23 @@ def test_a_negative_size_is_an_error(tmp_path: Path) -> None:
         load(_with_weight(tmp_path, TensorProto(data_type=TensorProto.FLOAT, dims=[-1])))
 
 
+def test_strings_that_are_no_text(tmp_path: Path) -> None:
+    tensor = TensorProto(data_type=TensorProto.STRING, dims=[1], string_data=[b"\xff"])
+    with pytest.raises(InputError, match="not UTF-8"):
+        load(_with_weight(tmp_path, tensor))
+
+
+def test_names_of_any_length_do_not_hang_an_error(tmp_path: Path) -> None:
+    """Comparing two names of a megabyte letter by letter would take hours."""
+    proto = tiny_models.model()
+    proto.graph.node[0].input[0] = "ab" * 500_000
+    proto.graph.node[0].output[0] = "ba" * 500_000
+    (tmp_path / "m.onnx").write_bytes(proto.SerializeToString())
+    with pytest.raises(InputError) as caught:
+        load(tmp_path / "m.onnx")
+    assert len(str(caught.value)) < 700
+
+
 def test_every_element_type_is_read_back_from_both_storages(tmp_path: Path) -> None:
     """Values through onnx's own writer, in raw and in typed fields, give the same array here."""
     skipped = {TensorProto.UNDEFINED, TensorProto.STRING}
