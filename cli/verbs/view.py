@@ -1,0 +1,88 @@
+"""`onnxray view`: the file in Netron, with our numbers beside the nodes."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ...importers.errors import InputError
+
+if TYPE_CHECKING:
+    from ...engine.model import Model
+    from ..viewer.netron_server import NetronServer
+
+_LARGEST = 1 << 30  # bytes: a browser cannot hold much more, and protobuf ends at 2 GiB
+
+
+def view(
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="A model file of any format that Netron shows.")],
+    companion: Annotated[
+        Path | None, typer.Option(help="The other half of a two-file format (a prototxt, say).")
+    ] = None,
+    port: Annotated[int, typer.Option(help="On 127.0.0.1; 0 picks a free one.")] = 0,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page.")] = True,
+    overlay: Annotated[
+        Path | None,
+        typer.Option(help="Do not show: write the numbers for Model Explorer (x.json) or Netron (x.netron.json)."),
+    ] = None,
+) -> None:
+    """Open the file in Netron, on this machine only, with our numbers beside the nodes where we can read it."""
+    if overlay is not None:
+        from ...engine.model import load
+        from ...engine.structure.overlay import write_overlay
+
+        for file in write_overlay(load(path, companion=companion), overlay):
+            print(file)
+        return
+    server = _server(path, companion, port)
+    with server.serving() as url:
+        print(f"{path.name} at {url} (Ctrl-C stops)", flush=True)
+        if browser:
+            import webbrowser
+
+            webbrowser.open(url)
+        _wait()
+
+
+def _wait() -> None:
+    try:
+        while True:
+            time.sleep(3600)
+    except KeyboardInterrupt:
+        print()
+
+
+def _server(path: Path, companion: Path | None, port: int) -> NetronServer:
+    from ..viewer.netron_server import NetronServer
+
+    content = _with_numbers(path, companion)
+    name = f"{path.stem}.onnx" if content is not None else path.name
+    try:
+        return NetronServer(path, name=name, content=content, port=port)
+    except OSError as error:
+        raise InputError(f"--port expects a free port, found {port} ({error.strerror})") from None
+
+
+def _with_numbers(path: Path, companion: Path | None) -> bytes | None:
+    """The model as ONNX with our numbers in it; None, and a word why, where we cannot read the file."""
+    from ...engine.model import load
+
+    if not path.is_file():
+        raise InputError(f"expected a model file, found {'a folder' if path.is_dir() else 'none'}: {path}")
+    try:
+        return _annotated_bytes(load(path, companion=companion))
+    except InputError as error:
+        print(f"shown as it is, without our numbers: {error}", file=sys.stderr)
+        return None
+
+
+def _annotated_bytes(model: Model) -> bytes:
+    from ...engine.structure.overlay import annotated
+
+    if model.proto.ByteSize() > _LARGEST:
+        raise InputError(f"the model has more than {_LARGEST >> 30} GiB of weights in it")
+    return annotated(model).SerializeToString()

@@ -1,0 +1,1 @@
+"""Local web servers, for this machine only."""
