@@ -24,6 +24,25 @@ tiny (float[batch, 1, 8, 8] image) => (float[batch, 3] scores)
 }
 """
 
+# Everything that a slice must survive: a constant branch, a shape, a tensor with images in its second axis, a scalar.
+ODD_NET = """
+<ir_version: 8, opset_import: ["" : 17]>
+odd (float[N, 2, 4, 4] image) => (float[N, 32] scores)
+<float[2, 2, 1, 1] w, float[2] bias>
+{
+    stored = Mul (bias, bias)
+    conv = Conv (image, w, bias)
+    active = Relu (conv)
+    axes_swapped = Transpose <perm = [1, 0, 2, 3]> (active)
+    back = Transpose <perm = [1, 0, 2, 3]> (axes_swapped)
+    size = Shape <start = 1> (back)
+    rows = Constant <value = int64[2] {-1, 4}> ()
+    tall = Reshape (back, rows)
+    flat = Flatten (back)
+    scores = Add (flat, flat)
+}
+"""
+
 
 def model(text: str = CONV_NET, seed: int = 0) -> onnx.ModelProto:
     """Parse ONNX text; what it declares in <…> and no node makes becomes a weight of seeded random values."""
