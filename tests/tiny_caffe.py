@@ -113,3 +113,12 @@ def run(proto: onnx.ModelProto, feeds: Mapping[str, np.ndarray]) -> dict[str, np
 def noise(shape: Sequence[int], seed: int = 1, spread: float = 3.0) -> np.ndarray:
     """Seeded normal numbers, float32."""
     return (np.random.default_rng(seed).normal(size=tuple(shape)) * spread).astype(np.float32)
+
+
+def blobs(proto: onnx.ModelProto, feeds: Mapping[str, np.ndarray], names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Any tensors of an ONNX model."""
+    probe = onnx.ModelProto()
+    probe.CopyFrom(proto)
+    del probe.graph.output[:]
+    probe.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
+    return run(probe, feeds)
