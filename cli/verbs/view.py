@@ -76,7 +76,8 @@ def _with_numbers(path: Path, companion: Path | None) -> bytes | None:
     try:
         return _annotated_bytes(load(path, companion=companion))
     except InputError as error:
-        print(f"shown as it is, without our numbers: {error}", file=sys.stderr)
+        reason = str(error).removeprefix(f"{path}: ").partition(";")[0]
+        print(f"shown as it is, without our numbers: {reason}", file=sys.stderr)
         return None
 
 

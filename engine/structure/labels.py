@@ -197,9 +197,9 @@ def short_name(node: Node) -> str:
     return "/".join(kept)
 
 
-def quantity(value: float, unit: str = "") -> str:
-    """ "1.24 M", "349 M", "52": a count in thousands, three digits."""
+def quantity(value: float) -> str:
+    """ "1.24 M", "349 M", "52": a count in three digits."""
     for size, prefix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
         if abs(value) >= size:
-            return f"{value / size:.3g} {prefix}{unit}"
-    return f"{value:.3g} {unit}".strip()
+            return f"{value / size:.3g} {prefix}"
+    return f"{value:.3g}"

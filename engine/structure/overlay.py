@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import onnx
+from onnx import helper
 
 from ..results import write_text
-from .labels import quantity, shape_text
+from .labels import quantity
 from .measures import METRICS
+from .shapes import dtype_name
 
 if TYPE_CHECKING:
     from ..model import Model
@@ -92,10 +94,7 @@ def write_overlay(model: Model, path: str | Path) -> list[Path]:
 def _facts(row: Layer) -> Iterator[tuple[str, str]]:
     """Names and values as a reader wants them; nothing for what is not known."""
     if row.shape is not None:
-        yield (
-            "output shape",
-            f"{shape_text(row.shape)} without the batch" if len(row.shape) > 1 else shape_text(row.shape),
-        )
+        yield "output shape", "×".join("?" if size is None else str(size) for size in row.shape)
     if row.macs:
         yield "MACs", f"{quantity(row.macs)} ({row.macs:,})"
     if row.params:
@@ -111,8 +110,8 @@ def _field_facts(field: ReceptiveField) -> Iterator[tuple[str, str]]:
         yield "receptive field", "the whole image"
     elif field.kind == "local":
         yield "receptive field", f"{_sides(field.size)} pixels"
-        yield "receptive field stride", f"{_sides(field.stride)} pixels"
-        yield "receptive field start", f"{_sides(field.start, ', ')}"
+        yield "field stride", f"{_sides(field.stride)} pixels"
+        yield "field start", f"{_sides(field.start, ', ')}"
 
 
 def _sides(values: tuple[Any, ...], between: str = "×") -> str:
