@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ..model import Model
 
 _LAYER_FAMILIES = {"convolution", "dense", "pooling", "resize", "normalisation", "attention", "recurrent"}
+_NO_LAYERS = {"ArgMax", "ArgMin", "TopK", "Pad"}
 
 
 @dataclass(frozen=True)
@@ -133,8 +134,15 @@ def _row(graph: Graph, costs: Costs, node: Node, cost: NodeCost, fields: Mapping
         weight_dtype=", ".join(dict.fromkeys(weight.dtype for weight in cost.weights)),
         sparsity=_sparsity(cost.weights),
         receptive_field=fields.get(output),
-        is_layer=not constant and (family_of(node.op) in _LAYER_FAMILIES or has_weights or cost.macs is None),
+        is_layer=not constant and (_is_layer(graph, node) or has_weights or cost.macs is None),
     )
+
+
+def _is_layer(graph: Graph, node: Node) -> bool:
+    """Whether the field calls it a layer. A reduction is one where it pools an image, not inside a normalisation."""
+    if node.op.startswith("Reduce"):
+        return len(graph.shape(node.inputs[0]) or ()) >= 4
+    return family_of(node.op) in _LAYER_FAMILIES and node.op not in _NO_LAYERS
 
 
 def _sparsity(weights: Iterable[Parameter]) -> float | None:

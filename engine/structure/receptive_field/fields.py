@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 from math import inf
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -29,7 +29,7 @@ class ReceptiveField:
     size: tuple[int | None, ...] = ()  # pixels from the first to the last; the largest over channels and positions
     stride: tuple[Step | None, ...] = ()  # pixels from one element to the next; None where elements are in no such row
     start: tuple[int | None, ...] = ()  # the first element's first pixel; negative: in the padding
-    _exact: Callable[[], Field | None] | None = field(default=None, repr=False, compare=False)
+    _exact: ClassVar[Any] = None  # () -> Field | None: gives the field inside the image; no data
 
     def pixels(self, index: Sequence[int]) -> tuple[tuple[int, int], ...] | None:
         """First and last pixel (height, width) that the element at `index` (one number an axis of the tensor) can
@@ -37,7 +37,7 @@ class ReceptiveField:
 
         Exact at the borders, too: what only the padding would show is not counted.
         """
-        exact = self._exact() if self._exact else None
+        exact: Field | None = self._exact() if self._exact else None
         if self.kind in ("none", "unknown") or exact is None:
             return None
         digits = _digits(index, exact)
@@ -65,18 +65,20 @@ def interval(reach: Reach, digits: Sequence[int]) -> tuple[float, float]:
 
 
 def described(field: Field, exact: Callable[[], Field | None]) -> ReceptiveField:
-    """The numbers of a field on the unbounded plane."""
+    """The numbers of a field on the unbounded plane; `exact` gives the field inside the image when it is asked for."""
     ends = [_largest(reach) for reach in field.reaches]
     if all(size is None for size in ends):
         seen = any((reach.low <= reach.high).any() for reach in field.reaches)
-        return ReceptiveField("global" if seen else "none", _exact=exact)
-    return ReceptiveField(
-        "local",
-        size=tuple(ends),
-        stride=tuple(_stride(reach) for reach in field.reaches),
-        start=tuple(_start(reach) for reach in field.reaches),
-        _exact=exact,
-    )
+        found = ReceptiveField("global" if seen else "none")
+    else:
+        found = ReceptiveField(
+            "local",
+            size=tuple(ends),
+            stride=tuple(_stride(reach) for reach in field.reaches),
+            start=tuple(_start(reach) for reach in field.reaches),
+        )
+    object.__setattr__(found, "_exact", exact)  # frozen, but this is no part of the data
+    return found
 
 
 def _largest(reach: Reach) -> int | None:

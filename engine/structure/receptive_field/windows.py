@@ -39,7 +39,7 @@ def _blank_where_outside(
 ) -> Field:
     """Along this axis everything looks at the same pixels, but a window that lies all in the padding at none."""
     inside = (indices >= 0) & (indices < size)
-    some = (inside if used is None else inside & used).any(1)
+    some = np.any(inside if used is None else inside & used, axis=1)
     if some.all():
         return field.mapped(lambda reach: reach, axis, len(some))
     return field.mapped(lambda reach: reach.only_where(digit, some), axis, len(some))
