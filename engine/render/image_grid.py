@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from . import colormaps
+from .lettering import MUTED, fitting, font
 
 Normalise = Literal["each", "shared"]
 
 _WIDTH = 960  # pixels: what a grid is enlarged to at most, when no factor is given
 _PLANE = 64  # pixels: what one plane is enlarged to at most
-_CAPTION = 12  # pixels: height of the caption's letters
-_INK = (70, 74, 82)
+_CAPTION = 11  # pixels: height of the caption's letters
 
 
 def image_grid(
@@ -118,17 +118,9 @@ def _squarest(count: int, height: int, width: int) -> int:
 
 def _write_captions(picture: Image.Image, layout: _Layout, captions: Sequence[str]) -> None:
     draw = ImageDraw.Draw(picture)
-    font = ImageFont.load_default(_CAPTION)
+    letters = font(_CAPTION)
     width, height = layout.plane
     for index, caption in enumerate(captions):
         x, y = layout.corner(index)
-        draw.text((x, y + height + 2), _fitting(caption, font, width + layout.gap - 2), fill=_INK, font=font)
-
-
-def _fitting(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: float) -> str:
-    """`text`, shortened with an ellipsis until it is at most `width` pixels long."""
-    if font.getlength(text) <= width:
-        return text
-    while text and font.getlength(text + "…") > width:
-        text = text[:-1]
-    return text + "…" if text else ""
+        shown = fitting(caption, letters, width + layout.gap - 2)
+        draw.text((x, y + height + 2), shown, fill=MUTED, font=letters)
