@@ -42,15 +42,13 @@ class InferenceNet:
 
     @property
     def outputs(self) -> list[str]:
-        """The blobs nobody reads, in order."""
-        read = {name for layer in self.layers for name in layer.bottoms} | self.silenced
+        """The blobs nobody reads after they were last written (an in-place layer reads what it writes), in order."""
+        last_read, last_written = {}, {}
+        for index, layer in enumerate(self.layers):
+            last_read.update(dict.fromkeys(layer.bottoms, index))
+            last_written.update(dict.fromkeys(layer.tops, index))
         tops = dict.fromkeys(name for layer in self.layers for name in layer.tops)
-        return [name for name in tops if name not in read or self._written_last_by_reader(name)]
-
-    def _written_last_by_reader(self, blob: str) -> bool:
-        """An in-place layer reads the blob it writes; the blob is an output when that is all that reads it."""
-        last = max(index for index, layer in enumerate(self.layers) if blob in layer.tops)
-        return all(index <= last for index, layer in enumerate(self.layers) if blob in layer.bottoms)
+        return [name for name in tops if name not in self.silenced and last_read.get(name, -1) <= last_written[name]]
 
 
 def inference_net(net: Net) -> InferenceNet:

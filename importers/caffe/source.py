@@ -8,6 +8,7 @@ from pathlib import Path
 from ..errors import InputError
 from .companion import find_pair
 from .inference_net import InferenceNet, inference_net
+from .layers import layer_functions
 from .reader import Layer, Net, read_caffemodel, read_prototxt
 from .weights import attach_weights
 
@@ -36,11 +37,14 @@ def open_source(path: Path, companion: Path | None) -> Source:
     trained = read_caffemodel(caffemodel)
     if prototxt is None:
         _check_carries_net(caffemodel, trained.layers)
-        return Source(None, caffemodel, inference_net(trained), trained)
+        net = inference_net(trained)
+        check_types(net)
+        return Source(None, caffemodel, net, trained)
     written = read_prototxt(prototxt)
     if not written.layers:
         raise InputError(f"{prototxt}: expected a network, found no layers (is it a solver's file?)")
     net = inference_net(written)
+    check_types(net)
     attach_weights(net.layers, trained.layers, caffemodel.name)
     return Source(prototxt, caffemodel, net, trained)
 
@@ -57,3 +61,25 @@ def _check_carries_net(caffemodel: Path, layers: list[Layer]) -> None:
         raise InputError(
             f"{caffemodel}: holds only weights and no prototxt lies beside it; name the prototxt with --companion"
         )
+
+
+def check_types(net: InferenceNet) -> None:
+    """Raise InputError when layer types are not known; all of them are named, with their layers."""
+    known = layer_functions()
+    unknown: dict[str, list[str]] = {}
+    for layer in net.layers:
+        if layer.type not in known:
+            unknown.setdefault(_type_with_module(layer), []).append(layer.name)
+    if unknown:
+        listed = "; ".join(f"{kind} (layer {', '.join(names)})" for kind, names in unknown.items())
+        raise InputError(f"layer types that onnxray cannot translate: {listed}")
+    if not net.layers:
+        raise InputError("the network has no layers left at test time (are all of them for the TRAIN phase?)")
+
+
+def _type_with_module(layer: Layer) -> str:
+    """Python layers are told apart by the code they call."""
+    if layer.type != "Python":
+        return layer.type
+    param = layer.param("python_param")
+    return f"Python {param.module}.{param.layer}"

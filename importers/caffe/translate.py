@@ -22,9 +22,8 @@ _IMAGE_SIDES = {2: "height", 3: "width"}
 def translate(net: InferenceNet) -> onnx.ModelProto:
     """The network as ONNX, its batch dynamic unless a layer depends on it as a number.
 
-    Raises InputError when layer types are not known (all are named), weights do not fit or the graph is inconsistent.
+    Raises InputError when weights do not fit or the graph is inconsistent.
     """
-    _check_types(net)
     inputs = complete_inputs(net)
     for side in sides_to_try(net, inputs):
         try:
@@ -32,27 +31,6 @@ def translate(net: InferenceNet) -> onnx.ModelProto:
         except InputError:
             continue
     return _with_any_batch(net, inputs)
-
-
-def _check_types(net: InferenceNet) -> None:
-    known = layer_functions()
-    unknown: dict[str, list[str]] = {}
-    for layer in net.layers:
-        if layer.type not in known:
-            unknown.setdefault(_type_with_module(layer), []).append(layer.name)
-    if unknown:
-        listed = "; ".join(f"{kind} (layer {', '.join(names)})" for kind, names in unknown.items())
-        raise InputError(f"layer types that onnxray cannot translate: {listed}")
-    if not net.layers:
-        raise InputError("the network has no layers left at test time (are all of them for the TRAIN phase?)")
-
-
-def _type_with_module(layer: Layer) -> str:
-    """Python layers are told apart by the code they call."""
-    if layer.type != "Python":
-        return layer.type
-    param = layer.param("python_param")
-    return f"Python {param.module}.{param.layer}"
 
 
 def _with_any_batch(net: InferenceNet, inputs: Mapping[str, Shape]) -> onnx.ModelProto:

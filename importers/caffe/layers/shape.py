@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -27,9 +28,7 @@ def slice_(layer: LayerWriter) -> None:
     points = [0, *param.slice_point, size] if param.slice_point else [size * k // count for k in range(count + 1)]
     parts = [end - start for start, end in pairwise(points)]
     if len(parts) != count or min(parts) < 1 or (not param.slice_point and size % count):
-        raise layer.error(
-            f"axis {axis} of size {size} cannot be cut into its {count} tops at {list(param.slice_point)}"
-        )
+        raise layer.error(f"axis {axis} of size {size} cannot be cut into {count} tops at {list(param.slice_point)}")
     if count == 1:
         layer.emit("Identity", layer.inputs)
     else:
@@ -72,23 +71,25 @@ def reshape(layer: LayerWriter) -> None:
 
 
 def _reshape_target(layer: LayerWriter, shape: tuple[Dim, ...], target: list[Dim]) -> list[int]:
-    """ONNX's target: the batch, wherever it stays first, is copied."""
-    if shape[0] != BATCH:
+    """ONNX's target: a dynamic first size, wherever it stays first, is copied."""
+    if isinstance(shape[0], int):
+        _check_elements(layer, shape, target)
         return list(layer.sizes(target))
-    rest = target[1:]
-    known = all(isinstance(dim, int) for dim in (*shape[1:], *rest))
-    if target[0] == BATCH or (target[0] == layer.declared_batch and _same_elements(shape[1:], rest, known)):
-        return [0, *layer.sizes(rest)]
+    if target[0] == shape[0] or (shape[0] == BATCH and target[0] == layer.declared_batch):
+        _check_elements(layer, shape[1:], target[1:])
+        return [0, *layer.sizes(target[1:])]
     if target[0] == -1:
-        return [-1, *layer.sizes(rest)]
+        return [-1, *layer.sizes(target[1:])]
     raise FixedBatchNeeded
 
 
-def _same_elements(before: tuple[Dim, ...], after: list[Dim], known: bool) -> bool:
-    if not known:
-        return True
-    sizes, wanted = [int(dim or 0) for dim in before], [int(dim or 0) for dim in after]
-    return -1 in wanted or math.prod(sizes) == math.prod(wanted)
+def _check_elements(layer: LayerWriter, before: Sequence[Dim], after: Sequence[Dim]) -> None:
+    """Raise InputError when the numbers of one shape cannot fill the other."""
+    if not all(isinstance(dim, int) for dim in (*before, *after)):
+        return
+    have, want = (math.prod(dim for dim in dims if isinstance(dim, int) and dim != -1) for dims in (before, after))
+    if (have % want if want else have) or (-1 not in after and have != want):
+        raise layer.error(f"{list(before)} cannot take the shape {list(after)}")
 
 
 def permute(layer: LayerWriter) -> None:
