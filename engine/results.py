@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from ..importers.errors import InputError
+
 
 @dataclass(frozen=True)
 class Result:
@@ -58,11 +60,14 @@ def write_text(path: str | Path, text: str) -> None:
 
 
 def write_bytes(path: str | Path, data: bytes) -> None:
-    """As `write_text`, for bytes."""
+    """As `write_text`, for bytes. Raises InputError when there is no such folder or it may not be written to."""
     path = Path(path)
     temporary = path.with_name(f".{path.name}.partial")
     try:
         temporary.write_bytes(data)
         temporary.replace(path)
+    except OSError as error:
+        raise InputError(f"cannot write {path} ({error.strerror})") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        if temporary.parent.is_dir():
+            temporary.unlink(missing_ok=True)

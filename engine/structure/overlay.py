@@ -8,12 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import onnx
-from onnx import helper
 
 from ..results import write_text
 from .labels import quantity
 from .measures import METRICS
-from .shapes import dtype_name
 
 if TYPE_CHECKING:
     from ..model import Model
@@ -35,19 +33,7 @@ def annotated(model: Model) -> onnx.ModelProto:
     for node in copy.graph.node:
         for name, value in facts.get(node.name, ()):
             node.metadata_props.add(key=name, value=value)
-    known = {value.name for value in (*copy.graph.input, *copy.graph.output, *copy.graph.value_info)}
-    copy.graph.value_info.extend(_value_infos(model, known))
     return copy
-
-
-def _value_infos(model: Model, known: set[str]) -> Iterator[onnx.ValueInfoProto]:
-    """The types that the file leaves out, which Netron writes on the edges."""
-    numbers = {dtype_name(number): number for number in onnx.TensorProto.DataType.values()}
-    for node in model.graph.nodes:
-        for name in node.outputs:
-            kind = model.graph.types.get(name)
-            if name and name not in known and kind is not None and kind.dtype in numbers:
-                yield helper.make_tensor_value_info(name, numbers[kind.dtype], kind.shape)
 
 
 def netron_attachment(model: Model) -> dict[str, Any]:
