@@ -8,6 +8,7 @@ under which the browser lets it talk to this server alone, the cookie that answe
 from __future__ import annotations
 
 import re
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -82,6 +83,11 @@ class NetronServer(ThreadingHTTPServer):
         text = re.sub(r'<meta name="version" content="[^"]*">', lambda _: meta, text)
         today = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime())
         return re.sub(r'<meta name="date" content="[^"]*">', f'<meta name="date" content="{today}">', text)
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A browser that closes a connection early is no error worth a traceback; anything else is."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
 
     @contextmanager
     def serving(self) -> Iterator[str]:

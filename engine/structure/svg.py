@@ -39,23 +39,33 @@ def svg_text(plan: Plan, headline: tuple[str, str], families: Sequence[str], *, 
 
 
 def _style() -> str:
+    """Rules for this drawing only, wherever it is embedded."""
     light, dark = [], []
     for name, family in FAMILIES.items():
         light.append(f".f-{name}{{--fill:{family.fill};--line:{family.line}}}")
         line = blend(family.line, "#ffffff", 0.25)
         dark.append(f".f-{name}{{--fill:{blend(_DARK, family.line, 0.34)};--line:{line}}}")
+    here = ".onnxray-graph"
     return (
-        ".onnxray-graph{--ink:#16202c;--quiet:#5d6875;--wire:#8a94a2;--pane:#f6f8fa;--rim:#b9c1cc;--card:#fff;"
+        f"{here}{{--ink:#16202c;--quiet:#5d6875;--wire:#8a94a2;--pane:#f6f8fa;--rim:#b9c1cc;--card:#fff;"
         "--cardline:#6b7686;font-family:Helvetica,Arial,sans-serif}"
-        f"{''.join(light)}"
-        ".f-block{--fill:var(--card);--line:var(--cardline)}"
-        f"@media(prefers-color-scheme:dark){{.onnxray-graph{{--ink:#eef2f6;--quiet:#a3adb9;--wire:#768292;"
-        f"--pane:#1e242c;--rim:#3d4753;--card:#262e38;--cardline:#8d99a8}}{''.join(dark)}"
-        ".onnxray-graph .shade{mix-blend-mode:screen}}"
-        ".box rect{fill:var(--fill);stroke:var(--line);stroke-width:1.2}.frame rect{fill:var(--pane);stroke:var(--rim);"
-        "stroke-width:1.2}.wire{fill:none;stroke:var(--wire);stroke-width:1.1}.tip{fill:var(--wire)}"
-        ".onnxray-graph text{fill:var(--ink)}.onnxray-graph .q{fill:var(--quiet)}"
-        ".box .shade{fill:var(--line);stroke:none}"
+        + "".join(f"{here} {rule}" for rule in (*light, ".f-block{--fill:var(--card);--line:var(--cardline)}"))
+        + f"@media(prefers-color-scheme:dark){{{here}{{--ink:#eef2f6;--quiet:#a3adb9;--wire:#768292;--pane:#1e242c;"
+        "--rim:#3d4753;--card:#262e38;--cardline:#8d99a8}"
+        + "".join(f"{here} {rule}" for rule in dark)
+        + f"{here} .shade{{mix-blend-mode:screen}}}}"
+        + "".join(
+            f"{here} {rule}"
+            for rule in (
+                "text{fill:var(--ink)}",
+                "text.q,{here} tspan.q{fill:var(--quiet)}".replace("{here}", here),
+                ".box rect{fill:var(--fill);stroke:var(--line);stroke-width:1.2}",
+                ".box rect.shade{fill:var(--line);stroke:none}",
+                ".frame rect{fill:var(--pane);stroke:var(--rim);stroke-width:1.2}",
+                ".wire{fill:none;stroke:var(--wire);stroke-width:1.1}",
+                ".tip{fill:var(--wire)}",
+            )
+        )
     )
 
 
@@ -73,7 +83,7 @@ def _headline(headline: tuple[str, str], families: Sequence[str], width: float) 
 
 def _frame(frame: Frame) -> Iterator[str]:
     x, y, look = frame.x, frame.y, frame.look
-    yield f'<g class="frame" data-hover="{_hover(look)}">'
+    yield f'<g class="frame"><title>{_hover(look)}</title>'
     yield f'<rect x="{x:.1f}" y="{y:.1f}" width="{frame.width:.1f}" height="{frame.height:.1f}" rx="10"/>'
     words = escape(look.title + look.details)
     yield f'<text x="{x + 10:.1f}" y="{y + 18:.1f}" font-size="{TITLE:g}" font-weight="bold">{words}</text>'
@@ -87,7 +97,7 @@ def _slot(slot: Slot) -> Iterator[str]:
     look, x, y = slot.look, slot.x - slot.width / 2, slot.y - slot.height / 2
     family = slot.item.family if isinstance(slot.item, Box) else "block"
     box = f'x="{x:.1f}" y="{y:.1f}" width="{slot.width:.1f}" height="{slot.height:.1f}" rx="8"'
-    yield f'<g class="box f-{family}" id="{slot.id}" data-hover="{_hover(look)}">'
+    yield f'<g class="box f-{family}" id="{slot.id}"><title>{_hover(look)}</title>'
     if isinstance(slot.item, Block) and slot.item.count > 1:
         outer = f'x="{x - 3:.1f}" y="{y - 3:.1f}" width="{slot.width + 6:.1f}" height="{slot.height + 6:.1f}" rx="10"'
         yield f"<rect {outer}/>"
