@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,6 @@ import numpy as np
 from ...importers.errors import InputError
 from ..results import Result
 from .gabor import fit
-from .graph import Graph
 from .stored_weights import CONVOLUTIONS, Weight, as_filters, find_weights, read_weight, stored_weights
 from .weights import DEAD
 
@@ -95,47 +95,54 @@ def first_layer(model: Model) -> Weight | None:
 def filters(model: Model, layer: str | None = None) -> Filters:
     """The filters of a layer: of the first that sees the image unless `layer` names a node, tensor or weight.
 
-    Raises InputError when there is no such layer or it has no filters.
+    A tensor that holds no filters (a bias, an embedding, a constant) comes as a matrix of 1x1 kernels.
+
+    Raises InputError when there is no such layer.
     """
     first = first_layer(model)
-    if layer is None and first is None:
-        raise InputError("no convolution reads the image directly; name a layer")
-    candidates = (first,) if layer is None and first is not None else find_weights(model.graph, layer or "")
-    for weight in candidates:
-        values = read_weight(model.graph, weight)
-        planes = _planes(weight, values)
-        if planes is not None:
-            is_first = first is not None and first.name == weight.name
-            return _filters(model, weight, planes, is_first)
-    shapes = ", ".join(f"{w.name} {_shape(model.graph, w)}" for w in candidates)
-    raise InputError(f"{layer} holds no filters that can be drawn: {shapes}")
+    if layer is not None:
+        chosen = find_weights(model.graph, layer)
+    elif first is not None:
+        chosen = (first,)
+    else:
+        raise InputError("no convolution reads the image directly; name a layer with --layer")
+    found = next(_each(model, chosen, first), None)
+    return found if found is not None else _matrix(model, chosen[0])
 
 
-def _filters(model: Model, weight: Weight, planes: np.ndarray, is_first: bool) -> Filters:
-    channels = model.spec.channel_order if is_first else ""
-    if planes.shape[1] != {"RGB": 3, "BGR": 3, "GREY": 1}.get(channels):
-        channels = "GREY" if is_first and planes.shape[1] == 1 else ""
-    node = weight.node
-    name, op = (node.name, node.op) if node else (weight.name, "")
-    return Filters(name, weight.name, op, weight.role, channels, planes)
+def all_filters(model: Model, layer: str | None = None) -> Iterator[Filters]:
+    """The filters of every layer that has them, or of one layer's weights, one layer in memory at a time."""
+    chosen = stored_weights(model.graph) if layer is None else find_weights(model.graph, layer)
+    yield from _each(model, chosen, first_layer(model))
 
 
-def _planes(weight: Weight, values: np.ndarray) -> np.ndarray | None:
-    """[out, in, kh, kw]: kernels of other ranks laid out in two dimensions; None for what is no filter."""
-    found = as_filters(weight, values)
-    if found is None:
-        if weight.role not in ("constant", "weight", "operand", "embedding", "recurrence") or values.ndim < 2:
-            return None
-        found = values
-    found = found.astype(np.float32)
-    out, inputs, *kernel = found.shape
-    height, width = (1, *kernel)[-2:] if kernel else (1, 1)
-    return found.reshape(out, -1 if found.size else inputs, height, width)
+def _each(model: Model, weights: Iterable[Weight], first: Weight | None) -> Iterator[Filters]:
+    for weight in weights:
+        found = as_filters(weight, read_weight(model.graph, weight))
+        if found is not None and weight.node is not None:
+            planes = _planes(found)
+            channels = _channels(model, planes) if first is not None and first.name == weight.name else ""
+            yield Filters(weight.node.name, weight.name, weight.node.op, weight.role, channels, planes)
 
 
-def _shape(graph: Graph, weight: Weight) -> str:
-    known = graph.shape(weight.name)
-    return "x".join(map(str, known or ())) or "scalar"
+def _channels(model: Model, planes: np.ndarray) -> str:
+    """The order of the image's channels that a first layer's filters read."""
+    order, count = model.spec.channel_order, planes.shape[1]
+    return order if count == {"RGB": 3, "BGR": 3, "GREY": 1}[order] else "GREY" if count == 1 else ""
+
+
+def _planes(found: np.ndarray) -> np.ndarray:  # [out, in, *kernel] -> [out, planes, kh, kw]
+    """Kernels of one dimension become one row; of three, a plane a slice."""
+    height, width = (1, 1, *found.shape[2:])[-2:]
+    planes = int(np.prod(found.shape[1:], dtype=np.int64)) // max(height * width, 1)
+    return found.astype(np.float32).reshape(len(found), planes, height, width)
+
+
+def _matrix(model: Model, weight: Weight) -> Filters:
+    values = read_weight(model.graph, weight).astype(np.float32)
+    rows = len(values) if values.ndim > 1 else 1
+    layer, op = (weight.node.name, weight.node.op) if weight.node else (weight.name, "")
+    return Filters(layer, weight.name, op, weight.role, "", values.reshape(rows, -1 if values.size else 0, 1, 1))
 
 
 def filter_kinds(found: Filters) -> FilterKinds | None:
