@@ -10,17 +10,8 @@ from ...engine.structure.op_families import FAMILIES, family_of
 from ...engine.structure.receptive_field import ReceptiveField
 from ...engine.structure.summary import Layer, Summary
 from .. import quantities
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One cell of a sortable table."""
-
-    text: str
-    sort: float | str  # what the column is sorted by
-    number: bool = False
-    share: float | None = None  # percent of the column's largest value, drawn as a bar
-    colour: str = ""  # of the dot before the text
+from ..verbs.summary import field_text
+from .section import Cell
 
 
 @dataclass(frozen=True)
@@ -112,7 +103,8 @@ def _amount(value: int | None, most: int, text: str) -> Cell:
 def _field(field: ReceptiveField | None) -> Cell:
     if field is None:
         return Cell("–", -1, number=True)
-    return Cell(str(field), max(field.size, default=0) if field.kind == "local" else 1e9, number=True)
+    size = max((side or 0 for side in field.size), default=0) if field.kind == "local" else 1e9
+    return Cell(field_text(field), size, number=True)
 
 
 def totals(summary: Summary) -> list[str]:
@@ -138,7 +130,7 @@ def caption(summary: Summary) -> str:
     )
 
 
-def notes(summary: Summary) -> list[str]:
+def notes(summary: Summary, shape_note: str) -> list[str]:
     """What the reader must know before believing the numbers."""
     found = []
     for name, axes in summary.assumed.items():
@@ -147,6 +139,8 @@ def notes(summary: Summary) -> list[str]:
             f"The file leaves {len(axes)} dimension(s) of the input {name} open; the numbers are for {shape}. "
             f"Fix them with --shape {name}={shape.replace('×', 'x')}."
         )
+    if shape_note:
+        found.append(shape_note)
     if summary.unknown_macs:
         found.append(f"MACs are not known for: {', '.join(summary.unknown_macs[:8])}.")
     return found

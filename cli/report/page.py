@@ -54,12 +54,12 @@ def write_report(
     progress("drawing")
     drawing, caption = _drawing(model)
     origin = facts.provenance(model)
-    data = {"summary": _summary_data(summary), "weights": weights.data, **seen.data, "provenance": origin}
+    data = {"summary": _summary_data(summary), **weights.data, **seen.data, "provenance": origin}
     page = {
         **_frame(model, path),
         "lede": _lede(model),
         "tiles": layers.tiles(model, summary),
-        "notes": layers.notes(summary),
+        "notes": layers.notes(summary, model.graph.shape_note),
         "graph_svg": drawing,
         "graph_caption": caption,
         "layers_caption": layers.caption(summary),

@@ -18,6 +18,17 @@ class Section:
     data: dict[str, Any]  # goes into report.json
 
 
+@dataclass(frozen=True)
+class Cell:
+    """One cell of a sortable table."""
+
+    text: str
+    sort: float | str  # what the column is sorted by
+    number: bool = False
+    share: float | None = None  # percent of the column's largest value, drawn as a bar
+    colour: str = ""  # of the dot before the text
+
+
 def embed(picture: Image.Image) -> str:
     """A picture as a data URI: PNG where few colours make that small, JPEG for photographs."""
     file = io.BytesIO()
