@@ -14,6 +14,7 @@ from ...engine.methods.activations import Activations, LayerActivation, activati
 from ...engine.methods.predict import Predictions, predict
 from ...engine.model import Model
 from ...engine.render.image_grid import image_grid
+from ...engine.render.layer_card import shrunk, strip
 from ...engine.session import Session
 from ...engine.structure.classifier import find_classifier
 from ...importers.errors import InputError
@@ -22,7 +23,7 @@ from .section import Section, embed
 NOTHING = Section(page={"images": [], "skipped": []}, data={"predictions": None, "activations": []})
 _PLANES = 16  # channels drawn a layer
 _COLUMNS = 8
-_PLANE = 52  # pixels: side of one drawn channel
+_PLANE, _LONE_PLANE = 52, 208  # pixels: side of one drawn channel at most, of many and of one
 
 
 def section(model: Model, images: Sequence[str | Path], top: int, shown: int) -> Section:
@@ -98,27 +99,26 @@ def _classes(predictions: Predictions) -> list[dict[str, str]]:
 def _feature_maps(layer: LayerActivation) -> dict[str, str]:
     shape = "×".join(map(str, layer.values.shape))
     caption = f"{shape}, {100 * layer.zeros:.0f} % zeros, mean {layer.mean:.3g}, largest {layer.max:.3g}"
-    return {"layer": layer.node or layer.tensor, "caption": caption, "src": embed(_picture(layer.values))}
+    picture, columns = _picture(layer.values)
+    return {
+        "layer": layer.node or layer.tensor,
+        "caption": caption,
+        "src": embed(picture),
+        "columns": str(columns),
+    }
 
 
-def _picture(values: np.ndarray) -> Image.Image:  # [C, H, W] or [C]
-    """The most active channels of a layer; a dense layer as rows of units."""
+def _picture(values: np.ndarray) -> tuple[Image.Image, int]:  # values: [C, H, W] or [C]
+    """The most active channels of a layer in so many columns; a dense layer as cells."""
     if values.ndim != 3:
-        units = values.reshape(-1)
-        side = -(-len(units) // 64)
-        strip = np.full(side * 64, units.min() if units.size else 0.0, np.float32)
-        strip[: len(units)] = units
-        return image_grid(strip.reshape(1, side, 64), columns=1, colormap="viridis", scale=7, gap=0)
+        return strip(values.reshape(-1)), _COLUMNS
     strength = np.abs(values).reshape(len(values), -1).mean(1)
     chosen = np.sort(np.argsort(-strength, kind="stable")[:_PLANES])
-    planes = values[chosen].astype(np.float32)
-    height, width = planes.shape[1:]
-    if max(height, width) > _PLANE:  # shrunk by area, so that the page stays light
-        ratio = _PLANE / max(height, width)
-        size = (max(1, round(width * ratio)), max(1, round(height * ratio)))
-        planes = np.stack([np.asarray(Image.fromarray(p).resize(size, Image.Resampling.BOX)) for p in planes])
-    scale = max(1, _PLANE // max(planes.shape[1:]))
-    return image_grid(planes, columns=_COLUMNS, colormap="viridis", scale=scale, gap=3)
+    columns = min(_COLUMNS, len(chosen))
+    side = min(_PLANE * _COLUMNS // columns, _LONE_PLANE)
+    planes = np.stack([shrunk(plane, side) for plane in values[chosen].astype(np.float32)])
+    scale = max(1, side // max(planes.shape[1:]))
+    return image_grid(planes, columns=columns, colormap="viridis", scale=scale, gap=3), columns
 
 
 def _predictions(classes: Predictions | None) -> dict[str, Any] | None:

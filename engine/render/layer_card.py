@@ -75,7 +75,7 @@ def _maps_picture(
     maps = values.reshape(-1, *values.shape[-2:]).astype(np.float32)
     order = list(range(len(maps))) if channels is None or values.ndim != 3 else list(channels)
     columns, side = next((columns, side) for most, columns, side in _LAYOUTS if len(order) <= most)
-    small = np.stack([_fitting(maps[channel], side) for channel in order])
+    small = np.stack([shrunk(maps[channel], side) for channel in order])
     captions = [str(channel) for channel in order] if len(maps) > 1 else None
     scale = max(1, side // max(small.shape[1:]))
     grid = image_grid(
@@ -84,7 +84,7 @@ def _maps_picture(
     return grid.crop((_GAP, _GAP, grid.width - _GAP, grid.height))
 
 
-def _fitting(plane: np.ndarray, side: int) -> np.ndarray:
+def shrunk(plane: np.ndarray, side: int) -> np.ndarray:
     """A map at most `side` pixels a side, averaged where it is larger."""
     factor = math.ceil(max(plane.shape) / side)
     if factor == 1:
