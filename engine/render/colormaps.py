@@ -29,7 +29,7 @@ COLORMAPS: dict[str, str] = {
         "22ebaa2ff19b3ff68a52fa7a65fd6979fe598bff4b9cfe40a9fb39b7f735c3f134d0ea34dbe236e5d938eecf3af5c53afaba39fdae35"
         "fea130fe932afc8423f9751df46617ef5811e84b0ce14109d83706ce2d04c32503b71d02a916019b0f018b09027a0403"
     ),
-    "diverging": "0530612065ab4393c390c4ddd1e5f0f7f6f6fddbc7f3a481d6604db1182b67001f",
+    "diverging": "0530612166ac4393c392c5ded1e5f0f7f7f7fddbc7f4a582d6604db2182b67001f",
 }
 ZERO_CENTRED = frozenset({"diverging"})  # their middle means zero: the range is symmetric unless it is given
 MISSING = (128, 128, 128)  # the colour of NaN
