@@ -6,6 +6,7 @@ layer function can ask for the shape of what it reads; the finished model is che
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -24,12 +25,13 @@ class GraphBuilder:
 
     def __init__(self, name: str, reserved: Iterable[str] = ()) -> None:
         """`reserved`: tensor names that only an explicit `output` may take."""
-        self._name = name
+        self._model = onnx.ModelProto(ir_version=IR_VERSION, opset_import=[helper.make_opsetid("", OPSET)])
+        self._model.graph.name = name or "graph"
         self._reserved = set(reserved)
         self._nodes: list[onnx.NodeProto] = []
         self._node_names: set[str] = set()
         self._inputs: list[str] = []
-        self._initializers: dict[str, TensorProto] = {}
+        self._initializers: dict[str, TensorProto] = {}  # those of the model itself: weights are copied only once
         self._types: dict[str, onnx.TypeProto] = {}
 
     def input(self, name: str, shape: Sequence[Dim], dtype: int = TensorProto.FLOAT) -> str:
@@ -41,9 +43,11 @@ class GraphBuilder:
     def constant(self, name: str, value: np.ndarray) -> str:
         """Store an array as an initializer; returns its name, made unique."""
         name = self._free(name, {*self._types, *self._reserved})
-        tensor = numpy_helper.from_array(np.ascontiguousarray(value), name)
+        dtype = helper.np_dtype_to_tensor_dtype(value.dtype)
+        tensor = self._model.graph.initializer.add(name=name, data_type=dtype, dims=value.shape)
+        tensor.raw_data = value.astype(value.dtype.newbyteorder("<"), copy=False).tobytes()
         self._initializers[name] = tensor
-        self._declare(name, helper.make_tensor_type_proto(tensor.data_type, tensor.dims))
+        self._declare(name, helper.make_tensor_type_proto(dtype, value.shape))
         return name
 
     def node(
@@ -94,21 +98,20 @@ class GraphBuilder:
     def finish(self, outputs: Sequence[str], producer: str = "onnxray") -> onnx.ModelProto:
         """The model with these outputs: nothing unused in it, checked, every shape inferred again as a whole.
 
-        Raises ValueError when ONNX finds it inconsistent.
+        The builder has given away its graph and is done. Raises ValueError when ONNX finds it inconsistent.
         """
+        model, graph = self._model, self._model.graph
+        model.producer_name = producer
         nodes = self._live(outputs)
         read = {name for node in nodes for name in node.input} | set(outputs)
-        graph = helper.make_graph(
-            nodes,
-            self._name or "graph",
-            [self._value_info(name) for name in self._inputs],
-            [self._value_info(name) for name in outputs],
-            [tensor for name, tensor in self._initializers.items() if name in read],
-        )
-        known = [name for node in nodes for name in node.output if name and name not in outputs]
-        graph.value_info.extend(self._value_info(name) for name in known if self._types[name].WhichOneof("value"))
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name=producer)
-        model.ir_version = IR_VERSION
+        for index in reversed(range(len(graph.initializer))):
+            if graph.initializer[index].name not in read:
+                del graph.initializer[index]
+        graph.node.extend(nodes)
+        graph.input.extend(self._value_info(name) for name in self._inputs)
+        graph.output.extend(self._value_info(name) for name in outputs)
+        inner = [name for node in nodes for name in node.output if name and name not in outputs]
+        graph.value_info.extend(self._value_info(name) for name in inner if self._types[name].WhichOneof("value"))
         _check(model)
         return model
 
@@ -123,7 +126,7 @@ class GraphBuilder:
     def _infer(self, node: onnx.NodeProto) -> dict[str, onnx.TypeProto]:
         schema = defs.get_schema(node.op_type, OPSET)
         types = {name: self._types[name] for name in node.input if name}
-        data = {name: self._initializers[name] for name in node.input if name in self._initializers}
+        data = {name: tensor for name in node.input if (tensor := self._initializers.get(name)) and _is_small(tensor)}
         return dict(
             shape_inference.infer_node_outputs(
                 schema, node, types, data, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION
@@ -148,9 +151,7 @@ class GraphBuilder:
 
 
 def _check(model: onnx.ModelProto) -> None:
-    # Weights play no part in either check: without them even a 500 MB network is checked in milliseconds.
-    bare = onnx.ModelProto()
-    bare.CopyFrom(model) if model.ByteSize() < 1 << 26 else bare.CopyFrom(_without_weights(model))
+    bare = _without_weights(model)  # they play no part in either check, and would be copied by both
     try:
         onnx.checker.check_model(bare)
         shape_inference.infer_shapes(bare, check_type=True, strict_mode=True, data_prop=True)
@@ -159,6 +160,10 @@ def _check(model: onnx.ModelProto) -> None:
 
 
 _SMALL = 1 << 12  # elements: shapes, axes and the like, which inference reads
+
+
+def _is_small(tensor: TensorProto) -> bool:
+    return math.prod(tensor.dims) <= _SMALL
 
 
 def _without_weights(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -170,7 +175,7 @@ def _without_weights(model: onnx.ModelProto) -> onnx.ModelProto:
         getattr(bare.graph, field).extend(getattr(model.graph, field))
     bare.graph.name = model.graph.name
     for tensor in model.graph.initializer:
-        if np.prod(tensor.dims, dtype=float) <= _SMALL:
+        if _is_small(tensor):
             bare.graph.initializer.add().CopyFrom(tensor)
         else:
             bare.graph.input.append(helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims))

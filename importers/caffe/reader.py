@@ -17,7 +17,7 @@ from ..errors import InputError
 from .wire_schema import message_class
 
 
-@dataclass
+@dataclass(eq=False)
 class Layer:
     """One `layer {}`, of any of the three generations."""
 
@@ -104,7 +104,7 @@ def net_of(message: Any) -> Net:
 
 def _layer(entry: Any) -> Layer:
     return Layer(
-        entry.name,
+        entry.name or next(iter(entry.top), ""),
         entry.type,
         list(entry.bottom),
         list(entry.top),
@@ -137,12 +137,13 @@ def array(blob: Any, where: str) -> np.ndarray:
 
 
 def _values(blob: Any) -> np.ndarray:
+    data = blob.data  # each access to a bytes field copies it
+    if data:
+        return np.frombuffer(data, "<f4", len(data) // 4)
     if blob.raw_data:
         return np.frombuffer(blob.raw_data, _RAW_TYPES.get(blob.raw_data_type, np.float32)).astype(np.float32)
     if blob.double_data:
         return np.frombuffer(blob.double_data, "<f8").astype(np.float32)
-    if blob.data:
-        return np.frombuffer(blob.data[: len(blob.data) // 4 * 4], "<f4")
     # A writer may leave its numbers unpacked, one field each: valid protobuf, though Caffe itself never does.
     loose = message_class("UnpackedBlob").FromString(blob.SerializeToString())
     return np.array(loose.data or loose.double_data, np.float32)

@@ -37,6 +37,7 @@ def open_source(path: Path, companion: Path | None) -> Source:
     trained = read_caffemodel(caffemodel)
     if prototxt is None:
         _check_carries_net(caffemodel, trained.layers)
+        _check_unambiguous(caffemodel, trained.layers)
         net = inference_net(trained)
         check_types(net)
         return Source(None, caffemodel, net, trained)
@@ -61,6 +62,37 @@ def _check_carries_net(caffemodel: Path, layers: list[Layer]) -> None:
         raise InputError(
             f"{caffemodel}: holds only weights and no prototxt lies beside it; name the prototxt with --companion"
         )
+
+
+# Types of forks, which disagree about the number of the parameters' field: absent here means unknown, not default.
+_FORK_PARAMS = {
+    "BN": "bn_param",
+    "DetectionOutput": "detection_output_param",
+    "Interp": "interp_param",
+    "Permute": "permute_param",
+    "PriorBox": "prior_box_param",
+    "PSROIPooling": "psroi_pooling_param",
+    "ROIPooling": "roi_pooling_param",
+    "ShuffleChannel": "shuffle_channel_param",
+    "Unpooling": "unpooling_param",
+    "Upsample": "upsample_param",
+}
+
+
+def _check_unambiguous(caffemodel: Path, layers: list[Layer]) -> None:
+    """Raise InputError when the binary form alone does not say what a layer does; the prototxt's names would."""
+    for layer in layers:
+        field = _FORK_PARAMS.get(layer.type)
+        lost = field is not None and not (_has(layer, field) and layer.param(field).ListFields())
+        if lost or layer.param("pooling_param").HasField("either_rounding"):
+            raise InputError(
+                f"{caffemodel}: what layer {layer.name} ({layer.type}) does depends on the Caffe fork that wrote the "
+                "file; name its prototxt with --companion"
+            )
+
+
+def _has(layer: Layer, field: str) -> bool:
+    return field in layer.message.DESCRIPTOR.fields_by_name and layer.message.HasField(field)
 
 
 def check_types(net: InferenceNet) -> None:

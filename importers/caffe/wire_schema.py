@@ -107,7 +107,7 @@ _MESSAGES: dict[str, str] = {
     "Permute": "order 1 uint32*",
     "Pooling": """pool 1 PoolMethod=MAX, kernel_size 2 uint32, stride 3 uint32=1, pad 4 uint32, kernel_h 5 uint32,
         kernel_w 6 uint32, stride_h 7 uint32, stride_w 8 uint32, pad_h 9 uint32, pad_w 10 uint32,
-        global_pooling 12 bool, round_mode 20000 RoundMode=CEIL, ceil_mode 20001 bool=true""",
+        global_pooling 12 bool, either_rounding 13 int32, round_mode 20000 RoundMode=CEIL, ceil_mode 20001 bool=true""",
     "Power": "power 1 float=1, scale 2 float=1, shift 3 float",
     "PReLU": "filler 1 Filler, channel_shared 2 bool",
     "PriorBox": """min_size 1 float*, max_size 2 float*, aspect_ratio 3 float*, flip 4 bool=true, clip 5 bool,

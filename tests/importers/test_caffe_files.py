@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tiny_caffe
+from google.protobuf import text_format
 from onnxray.importers import caffe, load
+from onnxray.importers.caffe.reader import read_prototxt
 from onnxray.importers.caffe.wire_schema import message_class
 from onnxray.importers.errors import InputError
 from onnxray.importers.input_spec import read_input_spec
@@ -275,6 +277,52 @@ def test_a_caffemodel_of_weights_alone(tmp_path: Path) -> None:
     text.unlink()
     with pytest.raises(InputError, match=r"only weights.*--companion"):
         caffe.read(binary, None)
+
+
+def stored_net(folder: Path, layers: str) -> Path:
+    """A caffemodel that carries its network, as Caffe's snapshots do, and nothing beside it."""
+    text, binary = tiny_caffe.write(folder, tiny_caffe.deploy(layers, IMAGE))
+    weights = {entry.name: entry.blobs for entry in message_class("Net").FromString(binary.read_bytes()).layer}
+    net = read_prototxt(text).message
+    for entry in net.layer:
+        entry.blobs.extend(weights.get(entry.name, []))
+    binary.write_bytes(net.SerializeToString())
+    text.unlink()
+    return binary
+
+
+def test_a_network_rebuilt_from_its_snapshot(tmp_path: Path) -> None:
+    """Its Split layers, which Caffe adds where a blob has several readers, are gone."""
+    split = layer("Split", "conv1", "conv1_0,conv1_1", name="conv1_split")
+    layers = (
+        CONV + split + layer("ReLU", "conv1_0", "conv1_0", name="relu") + layer("Eltwise", "conv1_0,conv1_1", "sum")
+    )
+    (tmp_path / "a").mkdir()
+    expected = tiny_caffe.convert(tmp_path / "a", tiny_caffe.deploy(layers, IMAGE)).graph
+    found = caffe.read(stored_net(tmp_path, layers), None).graph
+    assert found == expected
+    assert [node.name for node in found.node] == ["conv1", "relu", "sum"]
+    assert list(found.node[2].input) == ["conv1_0", "conv1"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "params"),
+    [
+        ("ShuffleChannel", {}),
+        ("Interp", {}),
+        ("Pooling", {"pooling_param": "kernel_size: 2 stride: 2 either_rounding: 1"}),
+    ],
+)
+def test_what_forks_disagree_about_is_not_guessed(kind: str, params: dict[str, str], tmp_path: Path) -> None:
+    net = message_class("Net")(name="net", input=["data"])
+    net.input_shape.add(dim=IMAGE)
+    text_format.Parse(CONV + layer(kind, "conv1", "out", **params), net)
+    net.layer[0].blobs.add(data=np.zeros(108, "<f4").tobytes()).shape.dim.extend([4, 3, 3, 3])
+    net.layer[0].blobs.add(data=np.zeros(4, "<f4").tobytes()).shape.dim.extend([4])
+    path = tmp_path / "net.caffemodel"
+    path.write_bytes(net.SerializeToString())
+    with pytest.raises(InputError, match=rf"layer out \({kind}\).*--companion"):
+        caffe.read(path, None)
 
 
 def test_weights_shared_by_name_are_stored_once(tmp_path: Path) -> None:
