@@ -32,7 +32,10 @@ class Cell:
 def embed(picture: Image.Image) -> str:
     """A picture as a data URI: PNG where few colours make that small, JPEG for photographs."""
     file = io.BytesIO()
-    photographic = picture.getcolors(maxcolors=4096) is None
-    picture.save(file, **({"format": "JPEG", "quality": 90} if photographic else {"format": "PNG", "optimize": True}))
-    kind = "jpeg" if photographic else "png"
+    if picture.getcolors(maxcolors=4096) is None:
+        picture.save(file, "JPEG", quality=90)
+        kind = "jpeg"
+    else:
+        picture.save(file, "PNG", optimize=True)
+        kind = "png"
     return f"data:image/{kind};base64,{base64.b64encode(file.getvalue()).decode('ascii')}"
