@@ -38,7 +38,7 @@ def view(
         for file in write_overlay(load(path, companion=companion), overlay):
             print(file)
         return
-    server = _server(path, companion, port)
+    server = serve(path, companion, port)
     with server.serving() as url:
         print(f"{path.name} at {url} (Ctrl-C stops)", flush=True)
         if browser:
@@ -56,7 +56,8 @@ def _wait() -> None:
         print()
 
 
-def _server(path: Path, companion: Path | None, port: int) -> NetronServer:
+def serve(path: Path, companion: Path | None, port: int) -> NetronServer:
+    """A server, not yet started, that shows the file; with our numbers where we can read it."""
     from ..viewer.netron_server import NetronServer
 
     content = _with_numbers(path, companion)

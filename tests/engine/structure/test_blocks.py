@@ -27,7 +27,7 @@ def _diagram(proto: onnx.ModelProto) -> Diagram:
 
 
 def test_squeezenet_is_four_pairs_of_fire_modules(shared: Callable[[str], Path]) -> None:
-    """Iandola et al. 2016: fire2,3 | pool | fire4,5 | pool | fire6,7 | fire8,9 with 64, 128, 192, 256 expand filters."""
+    """Iandola et al. 2016, version 1.1: fire2,3 | pool | fire4,5 | pool | fire6,7 | fire8,9."""
     diagram = blocks(flow(onnxray.load(shared("models/derived/squeezenet1.1.onnx")).graph))
     assert list(_found(diagram)) == [("Fire", 2)] * 4
     assert [item.exit.shape.split("×")[0] for item in diagram.items if isinstance(item, Block)] == [
