@@ -84,7 +84,7 @@ def _table(certificate: Certificate, per_layer: bool) -> Table:
 
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 3, 0, 0))
     for heading in ("tensor", "shape", "largest difference", "of its range", ""):
-        table.add_column(heading, justify="left" if heading in ("tensor", "shape", "") else "right")
+        table.add_column(heading, justify="left" if heading in ("tensor", "shape", "") else "right", overflow="fold")
     reached = certificate.inner if per_layer else certificate.inner[-1:] if certificate.missing else ()
     for row in (*reached, *certificate.outputs):
         _add_row(table, row)
