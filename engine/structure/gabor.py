@@ -16,7 +16,7 @@ from itertools import product
 import numpy as np
 
 SMALLEST = 3  # pixels a side: in smaller kernels everything looks oriented
-_LARGEST = 15  # pixels a side: larger kernels are averaged down to it
+_LARGEST = 11  # pixels a side: larger kernels are averaged down to it
 _ORIENTATIONS = 16
 _CYCLES = 0.2  # cycles in one standard deviation of the envelope, at least: fewer, and a Gabor function is a blob
 _NULL = 400  # random filters that say what chance gives
@@ -75,7 +75,7 @@ def _principal(filters: np.ndarray) -> np.ndarray:  # [K, C, kh, kw] -> [K, kh, 
 
 def _best(planes: np.ndarray, templates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:  # [K, kh, kw], [T, 2, pixels]
     """R² of the best template of each plane, and which it is."""
-    flat = planes.reshape(len(planes), -1)
+    flat = planes.reshape(len(planes), -1).astype(templates.dtype)
     variance = np.square(flat).sum(1)
     explained, best = np.zeros(len(flat)), np.zeros(len(flat), np.intp)
     for start in range(0, len(flat), _BATCH):
@@ -89,11 +89,11 @@ def _best(planes: np.ndarray, templates: np.ndarray) -> tuple[np.ndarray, np.nda
 def _gabors(kernel: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:  # [T, 2, pixels], [T, (angle, frequency)]
     side = max(kernel)
     sizes = np.geomspace(side / 6, side, 5)
-    frequencies = np.geomspace(0.35 / side, 0.4, 7)
+    frequencies = np.linspace(0.35 / side, 0.4, max(5, side))  # so close that neighbours differ little over a kernel
     angles = np.arange(_ORIENTATIONS) * np.pi / _ORIENTATIONS
     waves = [(s, f) for s, f in product(sizes, frequencies) if s * f >= _CYCLES]
     table = np.array([(a, s, f, e, *c) for a, (s, f), e, c in product(angles, waves, (1, 2), _centres(kernel))])
-    angle, size, frequency, aspect, down, right = table.T[:, :, None]
+    angle, size, frequency, aspect, down, right = table.astype(np.float32).T[:, :, None]
     rows, columns = _pixels(kernel)
     along = (columns - right) * np.cos(angle) + (rows - down) * np.sin(angle)
     across = (rows - down) * np.cos(angle) - (columns - right) * np.sin(angle)
@@ -114,13 +114,13 @@ def _blobs(kernel: tuple[int, int]) -> np.ndarray:  # [T, 2, pixels]
 def _centres(kernel: tuple[int, int]) -> list[tuple[float, float]]:
     """Where a template may be centred: the middle, and from 5 pixels a side on a grid about it."""
     reach = [max(side - SMALLEST, 0) / 4 for side in kernel]
-    steps = [1 if side <= SMALLEST else 3 if side < 7 else 5 for side in kernel]
+    steps = [1 if side <= SMALLEST else 3 if side < 9 else 5 for side in kernel]
     grids = [np.linspace(-r, r, n) if n > 1 else np.zeros(1) for r, n in zip(reach, steps, strict=True)]
     return [(float(down), float(right)) for down, right in product(*grids)]
 
 
 def _pixels(kernel: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    rows, columns = np.indices(kernel).reshape(2, 1, -1).astype(np.float64)
+    rows, columns = np.indices(kernel).reshape(2, 1, -1).astype(np.float32)
     return rows - (kernel[0] - 1) / 2, columns - (kernel[1] - 1) / 2
 
 
