@@ -15,7 +15,9 @@ import numpy as np
 import onnx
 import onnxruntime
 from onnx import numpy_helper, shape_inference
+from onnxray.engine.structure.graph import Graph
 from onnxray.engine.structure.receptive_field.field import Field
+from onnxray.engine.structure.receptive_field.propagate import Propagation
 
 Runner = Callable[[np.ndarray], Sequence[np.ndarray]]  # image -> the wanted tensors
 RAISED = 1e20  # so much that even (1/3)^60 of it, the share of a corner after sixty 3x3 convolutions, is seen
@@ -94,6 +96,7 @@ def support(
     run = run or runtime(proto, names)
     found: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {name: [] for name in names}
     pictures = [np.random.default_rng(n).uniform(0.5, 1.5, tuple(shape)).astype(np.float32) for n in range(images)]
+    uneven = np.random.default_rng(images).uniform(0.5, 1.0, tuple(shape)).astype(np.float32)
     before = [run(picture) for picture in pictures]
     for axis in axes:
         low = [np.full(np.shape(value), np.inf) for value in before[0]]
@@ -102,7 +105,8 @@ def support(
             for picture, old in zip(pictures, before, strict=True):
                 for change in changes:
                     other = picture.copy()
-                    np.moveaxis(other, axis, 0)[pixel] += np.float32(change)
+                    # Not all by the same amount, which a softmax would not notice.
+                    np.moveaxis(other, axis, 0)[pixel] += np.float32(change) * np.moveaxis(uneven, axis, 0)[pixel]
                     for place, value in enumerate(run(other)):
                         changed = ~(np.asarray(value) == old[place])
                         low[place][changed] = np.minimum(low[place][changed], pixel)
@@ -123,3 +127,21 @@ def intervals(field: Field) -> list[tuple[np.ndarray, np.ndarray]]:
         written.append((reach.low.reshape(field.shape), reach.high.reshape(field.shape)))
     nowhere = np.any([low > high for low, high in written], axis=0)  # nothing along one axis is nothing at all
     return [(np.where(nowhere, np.inf, low), np.where(nowhere, -np.inf, high)) for low, high in written]
+
+
+def compare(proto: onnx.ModelProto, shape: tuple[int, ...], only: Collection[str] = (), **options: object) -> int:
+    """Every tensor's exact field against the oracle; returns how many tensors were compared."""
+    image = proto.graph.input[0].name
+    measured = support(proto, shape, only=only, **options)  # type: ignore[arg-type]
+    graph = Graph(proto, {image: shape})
+    fields = Propagation(graph, image, (2, 3), bounded=True).fields
+    for name, spans in measured.items():
+        if name not in fields:
+            assert not any(np.isfinite(low).any() for low, _ in spans), f"{name} is said not to depend on the image"
+            continue
+        field = fields[name]
+        assert field is not None, f"{name}: {graph.producers[name].op} is not known"
+        for axis, (said, is_) in enumerate(zip(intervals(field), spans, strict=True)):
+            np.testing.assert_array_equal(said[0], is_[0], f"{name}, first pixel, axis {axis}")
+            np.testing.assert_array_equal(said[1], is_[1], f"{name}, last pixel, axis {axis}")
+    return len(measured)

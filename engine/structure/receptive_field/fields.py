@@ -66,6 +66,7 @@ def interval(reach: Reach, digits: Sequence[int]) -> tuple[float, float]:
 
 def described(field: Field, exact: Callable[[], Field | None]) -> ReceptiveField:
     """The numbers of a field on the unbounded plane; `exact` gives the field inside the image when it is asked for."""
+    field = _rows_whole(field)
     ends = [_largest(reach) for reach in field.reaches]
     if all(size is None for size in ends):
         seen = any((reach.low <= reach.high).any() for reach in field.reaches)
@@ -79,6 +80,15 @@ def described(field: Field, exact: Callable[[], Field | None]) -> ReceptiveField
         )
     object.__setattr__(found, "_exact", exact)  # frozen, but this is no part of the data
     return found
+
+
+def _rows_whole(field: Field) -> Field:
+    """An axis in several digits of which one at most makes a difference (sub-pixels, not a token grid) as one digit."""
+    for axis, sizes in enumerate(field.axes):
+        digits = range(field.digit(axis), field.digit(axis) + len(sizes))
+        if sum(not all(reach.is_constant(digit) for reach in field.reaches) for digit in digits) <= 1:
+            field = field.fused(axis)
+    return field
 
 
 def _largest(reach: Reach) -> int | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from pathlib import Path
 
 import field_oracle
@@ -11,29 +11,12 @@ import onnx
 import pytest
 import random_networks
 import tiny_models
+from field_oracle import compare
 from onnxray.engine.model import load
 from onnxray.engine.structure.graph import Graph
 from onnxray.engine.structure.receptive_field.propagate import Propagation
 
 SHAPE = (1, 2, 14, 12)
-
-
-def compare(proto: onnx.ModelProto, shape: tuple[int, ...], only: Collection[str] = (), **options: object) -> int:
-    """Every tensor's exact field against the oracle; returns how many tensors were compared."""
-    image = proto.graph.input[0].name
-    measured = field_oracle.support(proto, shape, only=only, **options)  # type: ignore[arg-type]
-    graph = Graph(proto, {image: shape})
-    fields = Propagation(graph, image, (2, 3), bounded=True).fields
-    for name, spans in measured.items():
-        if name not in fields:
-            assert not any(np.isfinite(low).any() for low, _ in spans), f"{name} is said not to depend on the image"
-            continue
-        field = fields[name]
-        assert field is not None, f"{name}: {graph.producers[name].op} is not known"
-        for axis, (said, is_) in enumerate(zip(field_oracle.intervals(field), spans, strict=True)):
-            np.testing.assert_array_equal(said[0], is_[0], f"{name}, first pixel, axis {axis}")
-            np.testing.assert_array_equal(said[1], is_[1], f"{name}, last pixel, axis {axis}")
-    return len(measured)
 
 
 # onnxruntime refuses a few random networks (a convolution's kernel larger than its input), and in a few its ceil-mode
