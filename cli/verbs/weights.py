@@ -29,7 +29,9 @@ from ..options import takes_model
 
 # Column -> the width from which it is shown.
 _COLUMNS = {
-    **dict.fromkeys(("weight", "shape", "min", "max", "std", "zeros", "dead"), 0),
+    **dict.fromkeys(("weight", "shape", "min", "max", "dead"), 0),
+    "zeros": 64,
+    "std": 72,
     "norm": 90,
     "histogram": 100,
     "mean": 112,
@@ -208,7 +210,8 @@ def _facts(
         facts.append(("not finite", f"{broken} values are NaN or infinite; left out of the numbers"))
     if kinds is not None:
         facts.append(("first layer", f"{kinds.layer}: {kinds_text(kinds)}"))
-    facts += [(name, text) for name, text in _LEGEND if name in shown]
+    if any(row.filters for row in rows):
+        facts += [(name, text) for name, text in _LEGEND if name in shown]
     hidden = Counter(row.role for row in found.rows if row not in rows)
     if hidden:
         listed = ", ".join(f"{count} {role}" for role, count in hidden.most_common())

@@ -39,11 +39,13 @@ def filter_grid(found: Filters) -> FilterGrid:
     Zero is mid-grey (white in a matrix). A filter's values are divided by its own largest magnitude; a dead filter is
     flat. What does not fit is left out by a rule that the note states.
     """
+    out, inputs, height, width = found.values.shape
+    if not found.values.size:
+        return FilterGrid(Image.new("RGB", (1, 1), "white"), "no values.")
     values = np.where(found.living[:, None, None, None], found.values, np.nan)
     if found.colours is not None:
         colours = np.where(found.living[:, None, None, None], found.colours, np.nan)[:MOST_PLANES]
         return FilterGrid(_planes(colours), f"{_first(len(colours), len(values))} in colour, zero is mid-grey.")
-    out, inputs, height, width = values.shape
     if height * width == 1:
         return _matrix(found.values[:, :, 0, 0])
     if inputs == 1:
