@@ -207,7 +207,7 @@ class ImageBatches:
                 yield path, future.result()
                 pending.extend(islice(work, 1))
         finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+            pool.shutdown(wait=False, cancel_futures=True)
 
     def _source(self, path: Path) -> Path | np.ndarray | InputError:
         """What a thread reads: a file, or the picture's part of an array file, which is opened here, once."""

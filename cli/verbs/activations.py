@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -84,8 +85,12 @@ def _only(images: list[str]) -> str:
 def _stream(session: Session, images: list[str], layer: list[str] | None, path: Path) -> None:
     tensors = None if layer is None else find_tensors(session.model.graph, layer, session.tensors)
     batches = ImageBatches(images, session.model)
-    with progress_bar("activations") as progress:
-        stream = session.stream(batches, tensors, path, progress)
+    try:
+        with progress_bar("activations") as progress:
+            stream = session.stream(batches, tensors, path, progress)
+    except KeyboardInterrupt:
+        print(f"stopped; the same command goes on where {path} ends", file=sys.stderr)
+        raise
     Console().print(f"{len(stream.tensors)} tensors of {len(stream.images)} images in {path}", highlight=False)
     if stream.left_out:
         names = ", ".join(stream.left_out[:_NAMED])

@@ -70,6 +70,8 @@ def layer_card(
 def _maps_picture(
     values: np.ndarray, channels: Sequence[int] | None, colormap: str, normalise: Normalise
 ) -> Image.Image:
+    if not values.size:
+        return Image.new("RGB", (1, 1), "white")
     if values.ndim < 2:
         return strip(np.atleast_1d(values), colormap)
     maps = values.reshape(-1, *values.shape[-2:]).astype(np.float32)
