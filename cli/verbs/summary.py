@@ -169,7 +169,8 @@ def _parameters(found: Summary) -> str:
 def _macs(found: Summary) -> str:
     if found.total_macs is None:
         names = ", ".join(found.unknown_macs[:3]) + (", …" if len(found.unknown_macs) > 3 else "")
-        return f"at least {quantities.count(found.known_macs)}; not known for {len(found.unknown_macs)} nodes: {names}"
+        nodes = f"{len(found.unknown_macs)} node{'s' if len(found.unknown_macs) > 1 else ''}"
+        return f"at least {quantities.count(found.known_macs)}; not known for {nodes}: {names}"
     return f"{quantities.count(found.total_macs)} ({found.total_macs:,}); {quantities.count(found.total_flops)} FLOPs"
 
 
