@@ -60,7 +60,10 @@ class GraphBuilder:
         shape: Sequence[Dim] | None = None,  # of the first output, where inference cannot know it
         **attributes: Any,
     ) -> str:
-        """Append a node; returns its first output. The node's name is made unique, its outputs must be."""
+        """Append a node; returns its first output. The node's name is made unique, its outputs must be.
+
+        Raises ValueError when the operator does not take these inputs.
+        """
         outputs = [outputs] if isinstance(outputs, str) else list(outputs)
         name = self._free(name, self._node_names)
         self._node_names.add(name)
@@ -127,11 +130,11 @@ class GraphBuilder:
         schema = defs.get_schema(node.op_type, OPSET)
         types = {name: self._types[name] for name in node.input if name}
         data = {name: tensor for name in node.input if (tensor := self._initializers.get(name)) and _is_small(tensor)}
-        return dict(
-            shape_inference.infer_node_outputs(
-                schema, node, types, data, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION
-            )
-        )
+        opset = [helper.make_opsetid("", OPSET)]
+        try:
+            return dict(shape_inference.infer_node_outputs(schema, node, types, data, None, opset, IR_VERSION))
+        except (onnx.checker.ValidationError, shape_inference.InferenceError) as error:
+            raise ValueError(str(error)) from error
 
     def _declare(self, name: str, kind: onnx.TypeProto) -> None:
         if name in self._types:

@@ -64,6 +64,8 @@ def read_prototxt(path: Path) -> Net:
         reason = str(error).partition(" : ")[2] or str(error)
         line = error.GetLine() or _line_ending_in(reason.partition(": ")[2], text)
         raise InputError(f"{path}: syntax error in line {line}: {reason}") from error
+    except RecursionError as error:
+        raise InputError(f"{path}: expected a prototxt, but its brackets are nested too deep") from error
     return net_of(message)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 import onnx
-from onnx.shape_inference import InferenceError
 
 from ..errors import InputError
 from ..graph_builder import Dim, GraphBuilder
@@ -74,7 +73,7 @@ def _translate(net: InferenceNet, inputs: Mapping[str, tuple[Dim, ...]], declare
         writer = LayerWriter(layer, graph, [current[blob] for blob in layer.bottoms], outputs, declared_batch, masks)
         try:
             functions[layer.type](writer)
-        except (ValueError, InferenceError, IndexError) as error:
+        except (ValueError, ArithmeticError, IndexError, MemoryError) as error:
             if isinstance(error, InputError):
                 raise
             shapes = ", ".join(str(list(graph.shape(tensor))) for tensor in writer.inputs)

@@ -143,6 +143,8 @@ def test_a_pooling_window_outside_the_image(tmp_path: Path) -> None:
         (layer("Reshape", reshape_param="shape { dim: 0 dim: 7 }"), "layer out (Reshape)"),
         (layer("Concat", "data,data", concat_param="axis: 7"), "axis 7 is outside"),
         (layer("Data", "", "data2"), "no layers left"),
+        (layer("ReLU", ""), "layer out (ReLU)"),
+        (layer("Pooling", pooling_param="kernel_size: 2 stride: 0"), "layer out (Pooling)"),
         ("", "found no layers"),
     ],
 )
@@ -153,3 +155,10 @@ def test_layers_that_make_no_sense(layers: str, said: str, tmp_path: Path) -> No
     with pytest.raises(InputError) as caught:
         caffe.read(text, binary)
     assert said in str(caught.value)
+
+
+def test_brackets_without_end(tmp_path: Path) -> None:
+    text, binary = tiny_caffe.write(tmp_path, tiny_caffe.deploy(CONV, IMAGE))
+    text.write_text('name: "deep" ' + "layer { " * 5000)
+    with pytest.raises(InputError, match=r"nested too deep|syntax error"):
+        caffe.read(text, binary)
