@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _BLOCKS = " ▁▂▃▄▅▆▇█"
-_PANEL = (280, 150)  # pixels
+_PANEL, _NOTE = (280, 150), 20  # pixels
 _TITLE = 36  # characters a panel's title may have
 _BAR, _LINE = "#3b6ea5", "#d5d9e0"
 
@@ -45,12 +45,17 @@ def histograms(
     """Histograms side by side, each over its own range; a dashed line marks zero."""
     columns = max(1, min(columns, len(panels)))
     rows = max(1, math.ceil(len(panels) / columns))
-    figure = new_figure(columns * _PANEL[0], rows * _PANEL[1])
+    width, height = columns * _PANEL[0], rows * _PANEL[1] + (_NOTE if log else 0)
+    figure = new_figure(width, height)
+    margin, above, below = 16, 30, 30 + (_NOTE if log else 0)
     figure.subplots_adjust(
-        left=0.06 / columns, right=1 - 0.06 / columns, top=1 - 0.2 / rows, bottom=0.2 / rows, hspace=0.75, wspace=0.12
+        left=margin / width, right=1 - margin / width, top=1 - above / height, bottom=below / height, hspace=0.75
     )
     for place, (title, found) in enumerate(panels):
         _draw(figure.add_subplot(rows, columns, place + 1), found, title, log)
+    if log:
+        note = "the number of values is on a log scale; dashed: zero"
+        figure.text(margin / width, 10 / height, note, fontsize=7.5, color=MUTED, va="center")
     return to_picture(figure)
 
 
