@@ -87,9 +87,9 @@ def _maps_picture(
 
 
 def shrunk(plane: np.ndarray, side: int) -> np.ndarray:
-    """A map at most `side` pixels a side, averaged where it is larger."""
-    factor = math.ceil(max(plane.shape) / side)
-    if factor == 1:
+    """A map of about `side` pixels a side at most, averaged by a whole factor where it is much larger."""
+    factor = round(max(plane.shape) / side)
+    if factor <= 1:
         return plane
     size = (math.ceil(plane.shape[1] / factor), math.ceil(plane.shape[0] / factor))
     return np.asarray(Image.fromarray(plane).resize(size, Image.Resampling.BOX))
