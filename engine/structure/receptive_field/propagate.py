@@ -7,7 +7,6 @@ from functools import cached_property
 
 import numpy as np
 
-from ..folding import Folder
 from ..graph import Graph, Node
 from ..semantics import (
     ELEMENTWISE,
@@ -20,13 +19,13 @@ from ..semantics import (
     operands,
 )
 from . import layout, mixing, resampling, windows
+from .constant_values import ConstantValues
 from .field import Field, Shape
 from .fields import ReceptiveField, described
 from .reach import Reach, Unknown
 
-Rule = Callable[
-    ..., "Field | list[Field] | list[Field | None]"
-]  # one for all outputs, or one each; None: not the image
+# (context, node) -> the field of all outputs, or one each; None: that output does not depend on the image.
+Rule = Callable[..., "Field | list[Field] | list[Field | None]"]
 
 RULES: dict[str, Rule] = {
     **dict.fromkeys(ELEMENTWISE, layout.elementwise),
@@ -141,14 +140,14 @@ class Propagation:
 
     def constant(self, tensor: str) -> np.ndarray:
         """The value of a constant tensor. Raises Unknown."""
-        value = self._folder.value(tensor)
+        value = self._constants.value(tensor)
         if value is None:
             raise Unknown(f"value of {tensor}")
         return value
 
     @cached_property
-    def _folder(self) -> Folder:
-        return Folder(self.graph, constant_tensors(self.graph))
+    def _constants(self) -> ConstantValues:
+        return ConstantValues(self.graph, constant_tensors(self.graph))
 
 
 def _identity(rank: int, axis: int, size: int, bounded: bool) -> Reach:

@@ -186,21 +186,28 @@ def _transposed_paddings(node: Node, inputs: Shape, outputs: Shape, kernel: Shap
 
 
 def unpool(context: Context, node: Node) -> Field:
-    """MaxUnpool: a value can land anywhere in the window its index came from."""
+    """MaxUnpool: a value lands where its index says, and that is anywhere in the pooling's window."""
     source = context.graph.producers.get(node.inputs[1])
-    kernel = tuple(node.attribute("kernel_shape"))
-    strides = tuple(node.attribute("strides", (1,) * len(kernel)))
-    if source is None or source.op != "MaxPool" or tuple(source.attribute("kernel_shape")) != kernel:
-        raise Unknown("indices that come from no pooling of the same kernel")
-    if tuple(source.attribute("strides", (1,) * len(kernel))) != strides:
-        raise Unknown("indices that come from a pooling of another stride")
+    if source is None or source.op != "MaxPool" or source.attribute("storage_order"):
+        raise Unknown("indices that come from no pooling")
+    sizes = context.shape(node.outputs[0])[2:]
+    if context.shape(source.inputs[0])[2:] != sizes:
+        raise Unknown("indices into an image of another size")
     present = [field for name in node.inputs[:2] if (field := context.field(name)) is not None]
     field = joined(present, context.shape(node.inputs[0]))
-    before = paddings(source, context.shape(source.inputs[0])[2:], kernel, strides, (1,) * len(kernel))
-    for axis, size in enumerate(context.shape(node.outputs[0])[2:]):
-        taps = transposed_taps(kernel[axis], strides[axis], 1, before[axis])
+    kernel, strides, dilations = _window(source)
+    before = paddings(source, sizes, kernel, strides, dilations)
+    for axis, size in enumerate(sizes):
+        taps = transposed_taps(kernel[axis], strides[axis], dilations[axis], before[axis])
         field = slide(field, axis + 2, size, taps, Fraction(1, strides[axis]))
     return field
+
+
+def _window(node: Node) -> tuple[Shape, Shape, Shape]:
+    """Kernel, strides and dilations of a pooling."""
+    kernel = tuple(node.attribute("kernel_shape"))
+    ones = (1,) * len(kernel)
+    return kernel, tuple(node.attribute("strides", ones)), tuple(node.attribute("dilations", ones))
 
 
 def local_response(context: Context, node: Node) -> Field:

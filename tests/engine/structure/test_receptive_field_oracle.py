@@ -86,11 +86,12 @@ def test_real_models(shared: Callable[[str], Path], path: str, shape: tuple[int,
     assert compare(proto, shape, names[::every] if every > 1 else (), changes=(1e25,)) >= 15
 
 
-def test_unpooling() -> None:
-    """Where the maximum was shows only in images in which it was there: many images."""
-    text = """<ir_version: 8, opset_import: ["" : 17]> g (float[1,1,6,4] x) => (y) {
-    p, i = MaxPool<kernel_shape=[2,2], strides=[2,2]>(x) y = MaxUnpool<kernel_shape=[2,2], strides=[2,2]>(p, i) }"""
-    assert compare(tiny_models.model(text), (1, 1, 6, 4), images=60, changes=(10.0, -10.0))
+@pytest.mark.parametrize("pooling", ["kernel_shape=[2,2]", "kernel_shape=[3,2], pads=[1,0,0,0]"])
+def test_unpooling(pooling: str) -> None:
+    """Where the maximum was shows only in images in which it was there: many images. Overlapping windows, too."""
+    text = f"""<ir_version: 8, opset_import: ["" : 17]> g (float[1,1,6,4] x) => (y) {{
+    p, i = MaxPool<{pooling}, strides=[2,2]>(x) y = MaxUnpool<kernel_shape=[2,2], strides=[2,2]>(p, i) }}"""
+    assert compare(tiny_models.model(text), (1, 1, 6, 4), images=150, changes=(10.0, -10.0))
 
 
 def test_local_response_normalisation() -> None:
