@@ -18,10 +18,9 @@ from pathlib import Path
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
-
 from onnxray.engine.model import Model
-from onnxray.engine.structure.draw import Drawing
-from onnxray.engine.structure.graphviz_program import program
+from onnxray.engine.structure.drawing.draw import Drawing
+from onnxray.engine.structure.drawing.graphviz_program import program
 
 LIMIT = 60.0  # seconds
 

@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader
 
 from ...engine.model import Model
 from ...engine.results import plain, write_text
-from ...engine.structure.draw import to_svg
+from ...engine.structure.drawing.draw import to_svg
 from ...engine.structure.summary import summarize
 from ...importers.errors import InputError
 from .. import quantities

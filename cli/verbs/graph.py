@@ -25,7 +25,7 @@ def graph(
     direction: Annotated[str, typer.Option(help="TB: top to bottom, LR: left to right.")] = "TB",
 ) -> None:
     """Draw the architecture. Blocks that repeat are drawn once, with their number."""
-    from ...engine.structure.draw import draw
+    from ...engine.structure.drawing.draw import draw
 
     times = None
     if metric == "time":

@@ -33,7 +33,7 @@ def view(
     """Open the file in Netron, on this machine only, with our numbers beside the nodes where we can read it."""
     if overlay is not None:
         from ...engine.model import load
-        from ...engine.structure.overlay import write_overlay
+        from ...engine.structure.drawing.overlay import write_overlay
 
         for file in write_overlay(load(path, companion=companion), overlay):
             print(file)
@@ -83,7 +83,7 @@ def _with_numbers(path: Path, companion: Path | None) -> bytes | None:
 
 
 def _annotated_bytes(model: Model) -> bytes:
-    from ...engine.structure.overlay import annotated
+    from ...engine.structure.drawing.overlay import annotated
 
     if model.proto.ByteSize() > _LARGEST:
         raise InputError(f"the model has more than {_LARGEST >> 30} GiB of weights in it")

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import onnx
 
-from ..results import write_text
+from ...results import write_text
 from .labels import quantity
 from .measures import METRICS
 
 if TYPE_CHECKING:
-    from ..model import Model
-    from .receptive_field import ReceptiveField
-    from .summary import Layer
+    from ...model import Model
+    from ..receptive_field import ReceptiveField
+    from ..summary import Layer
 
 FIRST = "macs"  # the metric of the file that the user names; the others lie beside it
 EXPLORER_METRICS = (FIRST, "params", "receptive_field", "activation_bytes")
@@ -25,7 +25,7 @@ _GRADIENT = [{"stop": 0, "bgColor": "#f3f7fc"}, {"stop": 1, "bgColor": "#3573b5"
 
 def annotated(model: Model) -> onnx.ModelProto:
     """A copy of the model whose nodes carry their numbers as metadata, which Netron shows beside each node."""
-    from .summary import summarize
+    from ..summary import summarize
 
     copy = onnx.ModelProto()
     copy.CopyFrom(model.proto)
@@ -38,7 +38,7 @@ def annotated(model: Model) -> onnx.ModelProto:
 
 def netron_attachment(model: Model) -> dict[str, Any]:
     """What `annotated` adds, as the JSON that Netron takes when it is opened beside a model."""
-    from .summary import summarize
+    from ..summary import summarize
 
     return {
         "signature": "netron:attachment",

@@ -12,7 +12,7 @@ import onnxruntime
 import pytest
 import tiny_models
 from onnxray.engine.model import Model
-from onnxray.engine.structure.overlay import (
+from onnxray.engine.structure.drawing.overlay import (
     EXPLORER_METRICS,
     annotated,
     explorer_data,

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from .graph import Graph, Node
+from ..graph import Graph, Node
+from ..op_families import family_of
+from ..semantics import constant_tensors, operands
 from .labels import activation_word, box_title, follow_word, shape_text, short_name
-from .op_families import family_of
-from .semantics import constant_tensors, operands
 
 
 def _names(text: str) -> frozenset[str]:

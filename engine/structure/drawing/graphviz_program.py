@@ -9,7 +9,7 @@ import sys
 import sysconfig
 from pathlib import Path
 
-from ...importers.errors import InputError
+from ....importers.errors import InputError
 
 SECONDS = 45.0
 

@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterator, Sequence
 
 import pytest
-from onnxray.engine.structure.regions import ENTRY, MAX_DEPTH, Region, regions
+from onnxray.engine.structure.drawing.regions import ENTRY, MAX_DEPTH, Region, regions
 
 Feeders = list[tuple[int, ...]]
 

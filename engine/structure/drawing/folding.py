@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 from onnx import helper
 
-from .graph import Graph, Node
+from ..graph import Graph, Node
 
 _SMALL = 1 << 16  # elements; larger results are weights, not shapes
 

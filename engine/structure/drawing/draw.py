@@ -7,8 +7,8 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...importers.errors import InputError, nearest_names
-from ..results import write_bytes, write_text
+from ....importers.errors import InputError, nearest_names
+from ...results import write_bytes, write_text
 from .arrangement import arranged
 from .blocks import Diagram, blocks
 from .boxes import flow
@@ -20,7 +20,7 @@ from .svg import svg_text
 from .text_width import text_width
 
 if TYPE_CHECKING:
-    from ..model import Model
+    from ...model import Model
 
 FORMS = ("svg", "png", "pdf", "dot", "html")
 DIRECTIONS = ("TB", "LR")

@@ -11,10 +11,10 @@ import onnxray
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 from onnxray.engine.model import Model
-from onnxray.engine.structure.arrangement import LARGEST, READABLE, arranged
-from onnxray.engine.structure.blocks import Block, Diagram, blocks
-from onnxray.engine.structure.boxes import flow
-from onnxray.engine.structure.look import shown
+from onnxray.engine.structure.drawing.arrangement import LARGEST, READABLE, arranged
+from onnxray.engine.structure.drawing.blocks import Block, Diagram, blocks
+from onnxray.engine.structure.drawing.boxes import flow
+from onnxray.engine.structure.drawing.look import shown
 
 
 def _found(diagram: Diagram) -> Iterator[tuple[str, int]]:

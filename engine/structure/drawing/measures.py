@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from .labels import quantity
 
 if TYPE_CHECKING:
-    from ..model import Model
-    from .receptive_field import ReceptiveField
+    from ...model import Model
+    from ..receptive_field import ReceptiveField
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ METRICS: dict[str, Metric] = {
 
 def node_numbers(model: Model, times: Mapping[str, float] | None = None) -> dict[str, Numbers]:
     """Node name -> its numbers. `times`: node name -> seconds, as `profiling.operators.time_operators` measures."""
-    from .summary import image_axes, summarize
+    from ..summary import image_axes, summarize
 
     seconds = times or {}
     image, axes = image_axes(model)

@@ -7,13 +7,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from ..graph import Node
+from ..op_families import FAMILIES, blend
 from .block_names import scope
 from .blocks import Block, Diagram
 from .boxes import Box
-from .graph import Node
 from .labels import quantity
 from .measures import METRICS, Numbers, together
-from .op_families import FAMILIES, blend
 
 _FRAME = ("#f6f8fa", "#b9c1cc")  # fill and line of an opened block
 _CLOSED = ("#ffffff", "#6b7686")

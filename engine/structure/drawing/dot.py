@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from html import escape
 
+from ..op_families import FAMILIES
 from .blocks import Block
 from .look import DARK, Look
-from .op_families import FAMILIES
 from .plan import SMALL, TITLE, Frame, Plan, Slot, Wire, frame_title_width, title_size
 
 FONT = "Helvetica,Arial,sans-serif"

@@ -9,7 +9,7 @@ import onnxray
 import pytest
 import tiny_models
 from onnxray.engine.model import Model
-from onnxray.engine.structure.boxes import Flow, flow
+from onnxray.engine.structure.drawing.boxes import Flow, flow
 
 HEAD = '<ir_version: 8, opset_import: ["" : 17]>'
 

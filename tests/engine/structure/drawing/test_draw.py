@@ -17,8 +17,8 @@ import onnxray
 import pytest
 import tiny_models
 from onnxray.engine.model import Model
-from onnxray.engine.structure import graphviz_program
-from onnxray.engine.structure.draw import Drawing, draw, to_dot, to_svg
+from onnxray.engine.structure.drawing import graphviz_program
+from onnxray.engine.structure.drawing.draw import Drawing, draw, to_dot, to_svg
 from onnxray.importers.errors import InputError
 from PIL import Image
 

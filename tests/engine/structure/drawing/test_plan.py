@@ -8,8 +8,8 @@ from pathlib import Path
 
 import onnxray
 import pytest
-from onnxray.engine.structure.draw import Drawing
-from onnxray.engine.structure.plan import Frame, Plan, Slot
+from onnxray.engine.structure.drawing.draw import Drawing
+from onnxray.engine.structure.drawing.plan import Frame, Plan, Slot
 
 REAL = [
     "derived/squeezenet1.1.onnx",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+from ..graph import Node
 from .boxes import Box
-from .graph import Node
 
 if TYPE_CHECKING:
     from .blocks import Block, Diagram

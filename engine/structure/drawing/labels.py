@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from .graph import Graph, Node
+from ..graph import Graph, Node
 
 _WORDS = {
     "Relu": "ReLU",

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from html import escape
 
+from ..op_families import FAMILIES, blend
 from .blocks import Block
 from .boxes import Box
 from .look import DARK, Look
-from .op_families import FAMILIES, blend
 from .plan import SMALL, TITLE, Frame, Plan, Slot, Wire, title_size
 from .text_width import text_width
 
