@@ -42,9 +42,9 @@ def filter_grid(found: Filters) -> FilterGrid:
     out, inputs, height, width = found.values.shape
     if not found.values.size:
         return FilterGrid(Image.new("RGB", (1, 1), "white"), "no values.")
-    values = np.where(found.living[:, None, None, None], found.values, np.nan)
+    values = _shown(found.values, found.living)
     if found.colours is not None:
-        colours = np.where(found.living[:, None, None, None], found.colours, np.nan)[:MOST_PLANES]
+        colours = _shown(found.colours, found.living)[:MOST_PLANES]
         return FilterGrid(_planes(colours), f"{_first(len(colours), len(values))} in colour, zero is mid-grey.")
     if height * width == 1:
         return _matrix(found.values[:, :, 0, 0])
@@ -52,6 +52,11 @@ def filter_grid(found: Filters) -> FilterGrid:
         planes = values[:MOST_PLANES, 0]
         return FilterGrid(_planes(planes), f"{_first(len(planes), out)}, one plane each; zero is mid-grey.")
     return _rows(values)
+
+
+def _shown(values: np.ndarray, living: np.ndarray) -> np.ndarray:
+    """NaN, which is painted mid-grey, for the filters that are dead and for what is not finite."""
+    return np.where(living[:, None, None, None] & np.isfinite(values), values, np.nan)
 
 
 def _first(shown: int, count: int) -> str:

@@ -41,14 +41,15 @@ class Filters(Result):
 
     @property
     def living(self) -> np.ndarray:  # [out] bool
-        """Which filters have a weight above DEAD of the layer's largest."""
-        largest = np.abs(self.values).max(axis=(1, 2, 3), initial=0)
+        """Which filters have a finite weight above DEAD of the layer's largest."""
+        magnitudes = np.where(np.isfinite(self.values), np.abs(self.values), 0)
+        largest = magnitudes.max(axis=(1, 2, 3), initial=0)
         return largest > DEAD * largest.max(initial=0)
 
 
 @dataclass(frozen=True)
 class FilterKinds(Result):
-    """What the first layer's filters look for. Dead filters have NaN and are of no kind."""
+    """What the first layer's filters look for. Filters that are dead or not finite have NaN and are of no kind."""
 
     layer: str
     channels: str  # "RGB", "BGR" or "GREY"
@@ -62,7 +63,7 @@ class FilterKinds(Result):
 
     @property
     def living(self) -> np.ndarray:  # [out] bool
-        """Which filters are not dead."""
+        """Which filters are of some kind: not dead, and finite."""
         return np.isfinite(self.grey_energy)
 
     @property
@@ -149,9 +150,10 @@ def filter_kinds(found: Filters) -> FilterKinds | None:
     """Grey, coloured and oriented filters of a first layer; None for a deeper one."""
     if not found.channels:
         return None
-    living = found.living
-    grey = np.where(living, grey_energy(found.values.astype(np.float64)), np.nan)
-    fitted = fit(found.values)
+    living = found.living & np.isfinite(found.values).all(axis=(1, 2, 3))
+    values = np.where(living[:, None, None, None], found.values, 0).astype(np.float64)
+    grey = np.where(living, grey_energy(values), np.nan)
+    fitted = fit(values)
     shown = {name: np.where(living, getattr(fitted, name), np.nan) for name in _MEASURES}
     return FilterKinds(
         found.layer, found.channels, grey, oriented=fitted.oriented & living, chance=fitted.chance, **shown

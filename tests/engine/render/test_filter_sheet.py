@@ -77,6 +77,17 @@ def test_nothing_in_it_is_a_picture() -> None:
     assert filter_sheet(_filters(np.full((3, 4, 1, 1), np.nan))).width > 0
 
 
+@pytest.mark.parametrize("channels", ["RGB", ""])
+@pytest.mark.parametrize("side", [1, 3])
+def test_what_is_not_finite_is_mid_grey(channels: str, side: int) -> None:
+    values = np.random.default_rng(0).normal(size=(4, 3, side, side))
+    values[0], values[1, 0], values[2, 1, 0, 0] = np.inf, np.nan, -np.inf
+    found = _filters(values, channels)
+    assert filter_sheet(found, filter_kinds(found)).width > 0
+    if channels:
+        assert (_pixels(found)[:60, :60] == 128).all()
+
+
 def test_the_sheet_tells_the_kinds() -> None:
     values = np.random.default_rng(0).normal(size=(4, 3, 3, 3))
     values[:2, :] = values[:2, :1]  # two grey ones

@@ -114,6 +114,16 @@ def test_dead_filters_are_of_no_kind() -> None:
     assert np.isnan(kinds.orientation[1])
 
 
+def test_filters_that_are_not_finite_are_of_no_kind() -> None:
+    values = np.random.default_rng(0).normal(size=(3, 3, 3, 3)).astype(np.float32)
+    values[0, 0, 0, 0], values[1, 2, 2, 2] = np.nan, np.inf
+    found = Filters("conv1", "w", "Conv", "weight", "RGB", values)
+    kinds = filter_kinds(found)
+    assert kinds is not None
+    assert found.living.tolist() == [True, True, True]
+    assert kinds.living.tolist() == [False, False, True]
+
+
 def test_deeper_layers_have_no_kinds(shared: Callable[[str], Path]) -> None:
     model = load_model(shared, _SQUEEZENET)
     deeper = filters(model, "features.3.expand3x3.weight")
