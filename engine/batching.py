@@ -13,6 +13,7 @@ import numpy as np
 
 from ..importers.errors import InputError
 from ..importers.onnx_file import graph_inputs
+from . import quantities
 from .structure.graph import Graph
 from .structure.semantics import constant_tensors
 
@@ -132,8 +133,8 @@ class Batching:
         if needed > room:
             images = f"{held} image(s)" if held else "one slice"
             raise InputError(
-                f"{len(tensors)} tensor(s) of {images} need {_megabytes(needed)}, "
-                f"the memory budget leaves {_megabytes(room)}; ask for fewer, or stream to Zarr"
+                f"{len(tensors)} tensor(s) of {images} need {quantities.size(needed)}, "
+                f"the memory budget leaves {quantities.size(room)}; ask for fewer, or stream to Zarr"
             )
 
     def bytes_per_image(self, tensors: Sequence[str]) -> int:
@@ -168,10 +169,6 @@ def resident_bytes() -> int:
     """Memory that this process holds now; 0 where the system does not say."""
     statm = Path("/proc/self/statm")
     return int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") if statm.exists() else 0
-
-
-def _megabytes(size: int) -> str:
-    return f"{max(size, 0) / (1 << 20):,.0f} MB"
 
 
 def _item_bytes(dtype: str) -> int:

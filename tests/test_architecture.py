@@ -22,7 +22,7 @@ MAY_IMPORT = {
 }
 # Folders of engine/ from low to high; a file may import its own level and those below.
 ENGINE_LEVELS = (
-    {"results", "targets"},
+    {"results", "targets", "quantities"},
     {"image_files", "providers"},
     {"images", "structure", "render"},
     {"batching", "model", "session", "streaming"},

@@ -5,11 +5,11 @@ from __future__ import annotations
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from ...engine import quantities
 from ...engine.model import Model
 from ...engine.results import plain
 from ...importers.certificate import certify, read_certificate
 from ...importers.provenance import sha256
-from .. import quantities
 from ..verbs.convert import verdict
 
 _PACKAGES = ("onnxray", "onnx", "onnxruntime-gpu", "onnxruntime", "numpy", "pillow")

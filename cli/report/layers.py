@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from ...engine import quantities
 from ...engine.model import Model
 from ...engine.structure.op_families import FAMILIES, family_of
 from ...engine.structure.receptive_field import ReceptiveField
 from ...engine.structure.summary import Layer, Summary
-from .. import quantities
 from ..verbs.summary import field_text
 from .section import Cell
 

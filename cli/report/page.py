@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 
 from jinja2 import Environment, PackageLoader
 
+from ...engine import quantities
 from ...engine.model import Model
 from ...engine.results import plain, write_text
 from ...engine.structure.drawing.draw import to_svg
 from ...engine.structure.summary import summarize
 from ...importers.errors import InputError
-from .. import quantities
 from . import facts, layers, photos, weight_figures
 
 Progress = Callable[[str], None]  # told what is being worked on

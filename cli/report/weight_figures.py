@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from ...engine import quantities
 from ...engine.model import Model
 from ...engine.render.filter_sheet import filter_grid
 from ...engine.render.histogram import sparkline
 from ...engine.structure.filters import Filters, filter_kinds, filters, first_layer
 from ...engine.structure.weights import WeightRow, WeightStatistics, weight_statistics
-from .. import quantities
 from .section import Cell, Section, embed
 
 _COLUMNS = ("Tensor", "Shape", "Type", "Min", "Max", "Mean", "Std", "Zeros", "Dead", "Repeated", "Norm", "Distribution")

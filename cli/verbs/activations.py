@@ -16,6 +16,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from ...engine import quantities
 from ...engine.images import ImageBatches, find_images
 from ...engine.methods.activations import Activations, LayerActivation, find_tensors
 from ...engine.methods.activations import activations as layer_answers
@@ -25,7 +26,6 @@ from ...engine.render.surface import surface as landscape
 from ...engine.results import write_bytes
 from ...engine.session import Session
 from ...importers.errors import InputError
-from .. import quantities
 from ..images import ImagesArgument, MemoryOption, ProvidersOption, progress_bar, warn_skipped
 from ..options import takes_model
 from .predict import print_classes

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ...engine import quantities
 from ...engine.model import Model
 from ...importers.certificate import BAR
 from ...importers.errors import InputError
@@ -68,8 +69,8 @@ def _print(model: Model, target: Path, certificate: Certificate | None, per_laye
     console = Console(highlight=False)
     graph = model.proto.graph
     weights = sum(prod(tensor.dims) for tensor in graph.initializer)
-    size = target.stat().st_size / 1e6
-    console.print(f"{target}: {len(graph.node)} nodes, {weights:,} weights, {size:.1f} MB", soft_wrap=True)
+    size = quantities.size(target.stat().st_size)
+    console.print(f"{target}: {len(graph.node)} nodes, {weights:,} weights, {size}", soft_wrap=True)
     if certificate is None:
         return
     if certificate.outputs or certificate.inner:

@@ -16,12 +16,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ...engine import quantities
 from ...engine.model import Model
 from ...engine.results import plain
 from ...engine.structure.receptive_field import ReceptiveField
 from ...engine.structure.summary import Layer, Summary, summarize
 from ...importers.errors import InputError
-from .. import quantities
 from ..options import takes_model
 
 _COLUMNS = ("layer", "op", "output", "parameters", "MACs", "memory", "field / stride / start")

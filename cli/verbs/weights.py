@@ -18,13 +18,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ...engine import quantities
 from ...engine.model import Model
 from ...engine.render.filter_sheet import filter_sheet, kinds_text
 from ...engine.render.histogram import Histogram, histograms, sparkline
 from ...engine.results import write_bytes, write_text
 from ...engine.structure.filters import FilterKinds, all_filters, filter_kinds, filters, first_layer
 from ...engine.structure.weights import WeightRow, WeightStatistics, export_weights, weight_statistics
-from .. import quantities
 from ..options import takes_model
 
 # Column -> the width from which it is shown.

@@ -195,11 +195,3 @@ def short_name(node: Node) -> str:
             kept.pop()
         kept.append(part)
     return "/".join(kept)
-
-
-def quantity(value: float) -> str:
-    """ "1.24 M", "349 M", "52": a count in three digits."""
-    for size, prefix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if abs(value) >= size:
-            return f"{value / size:.3g} {prefix}"
-    return f"{value:.3g}"

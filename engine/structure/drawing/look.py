@@ -7,12 +7,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from ... import quantities
 from ..graph import Node
 from ..op_families import FAMILIES, blend
 from .block_names import scope
 from .blocks import Block, Diagram
 from .boxes import Box
-from .labels import quantity
 from .measures import METRICS, Numbers, together
 
 _FRAME = ("#f6f8fa", "#b9c1cc")  # fill and line of an opened block
@@ -178,8 +178,8 @@ def legend(diagram: Diagram) -> list[str]:
 def headline(name: str, numbers: Numbers, nodes: int, boxes: int) -> tuple[str, str]:
     """Title and subtitle of a drawing."""
     parts = [
-        f"{quantity(numbers.params)} parameters" if numbers.params else "",
-        f"{quantity(numbers.macs)} MACs" if numbers.macs else "",
+        f"{quantities.count(numbers.params)} parameters" if numbers.params else "",
+        f"{quantities.count(numbers.macs)} MACs" if numbers.macs else "",
         f"{nodes} nodes" + (f" in {boxes} boxes" if boxes < nodes else ""),
     ]
     return name, " · ".join(part for part in parts if part)

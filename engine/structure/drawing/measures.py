@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .labels import quantity
+from ... import quantities
 
 if TYPE_CHECKING:
     from ...model import Model
@@ -37,17 +37,12 @@ def _seconds(value: float) -> str:
     return f"{value * 1e3:.3g} ms" if value >= 1e-3 else f"{value * 1e6:.3g} µs"
 
 
-def _bytes(value: float) -> str:
-    step = 0 if value < 1024 else 1 if value < 1 << 20 else 2 if value < 1 << 30 else 3
-    return f"{value / (1 << 10 * step):.3g} {('B', 'KiB', 'MiB', 'GiB')[step]}"
-
-
 METRICS: dict[str, Metric] = {
-    "params": Metric("parameters", lambda value: f"{quantity(value)} params"),
-    "macs": Metric("multiply-accumulates", lambda value: f"{quantity(value)} MACs"),
+    "params": Metric("parameters", lambda value: f"{quantities.count(value)} params"),
+    "macs": Metric("multiply-accumulates", lambda value: f"{quantities.count(value)} MACs"),
     "time": Metric("time", _seconds),
     "receptive_field": Metric("receptive field", lambda value: f"field {value:.0f} px", adds=False),
-    "activation_bytes": Metric("activations", _bytes),
+    "activation_bytes": Metric("activations", quantities.size),
 }
 
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import onnx
 
+from ... import quantities
 from ...results import write_text
-from .labels import quantity
 from .measures import METRICS
 
 if TYPE_CHECKING:
@@ -82,9 +82,9 @@ def _facts(row: Layer) -> Iterator[tuple[str, str]]:
     if row.shape is not None:
         yield "output shape", "×".join("?" if size is None else str(size) for size in row.shape)
     if row.macs:
-        yield "MACs", f"{quantity(row.macs)} ({row.macs:,})"
+        yield "MACs", f"{quantities.count(row.macs)} ({row.macs:,})"
     if row.params:
-        yield "parameters", f"{quantity(row.params)} ({row.params:,})"
+        yield "parameters", f"{quantities.count(row.params)} ({row.params:,})"
     if row.activation_bytes:
         yield "activation bytes", METRICS["activation_bytes"].text(row.activation_bytes)
     if row.receptive_field is not None:

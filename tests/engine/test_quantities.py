@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from onnxray.cli import quantities
+from onnxray.engine import quantities
 
 
 @pytest.mark.parametrize(
