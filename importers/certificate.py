@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -21,6 +21,7 @@ from .input_spec import get_metadata, set_metadata
 
 METADATA_KEY = "onnxray.certificate"
 BAR = 1e-4  # largest difference allowed, as a share of the output's range
+_SHOWN = 5  # names in a message
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,22 @@ class Certificate:
     def worst(self) -> Comparison | None:
         """The comparison furthest apart, in parts of its range."""
         return max((*self.outputs, *self.inner), key=lambda row: row.relative, default=None)
+
+    def verdict(self) -> Iterator[str]:
+        """What the certificate amounts to, a line each."""
+        if not self.reference:
+            yield f"not verified: {self.note}"
+            return
+        against = f"{self.reference} ({self.reads}) on {self.input}"
+        compared = len(self.outputs) + len(self.inner)
+        tensors = f"{compared} tensor{'s' * (compared != 1)}"
+        if self.failed:
+            names = ", ".join(row.name for row in self.failed[:_SHOWN])
+            yield f"NOT the same as {against}: {len(self.failed)} of {tensors} differ by more than {BAR:g}: {names}"
+        elif self.verified:
+            yield f"verified: {tensors} within {BAR:g} of {against}"
+        else:
+            yield f"verified in part: {tensors} within {BAR:g} of {against}; not compared: {', '.join(self.missing)}"
 
 
 def certify(path: Path, companion: Path | None, proto: onnx.ModelProto, *, per_layer: bool = False) -> Certificate:

@@ -10,7 +10,6 @@ from ...engine.model import Model
 from ...engine.results import plain
 from ...importers.certificate import certify, read_certificate
 from ...importers.provenance import sha256
-from ..verbs.convert import verdict
 
 _PACKAGES = ("onnxray", "onnx", "onnxruntime-gpu", "onnxruntime", "numpy", "pillow")
 
@@ -33,7 +32,7 @@ def provenance(model: Model) -> dict[str, Any]:
         "opsets": {entry.domain or "ai.onnx": entry.version for entry in model.proto.opset_import},
         "input": model.spec.to_json(),
         "certificate": plain(certificate),
-        "verdict": " ".join(verdict(certificate)),
+        "verdict": " ".join(certificate.verdict()),
         "versions": {name: found for name in _PACKAGES if (found := _version(name))},
         "seeds": "none: nothing in this report is random",
     }

@@ -10,7 +10,6 @@ from ...engine.model import Model
 from ...engine.structure.op_families import FAMILIES, family_of
 from ...engine.structure.receptive_field import ReceptiveField
 from ...engine.structure.summary import Layer, Summary
-from ..verbs.summary import field_text
 from .section import Cell
 
 
@@ -104,7 +103,7 @@ def _field(field: ReceptiveField | None) -> Cell:
     if field is None:
         return Cell("–", -1, number=True)
     size = max((side or 0 for side in field.size), default=0) if field.kind == "local" else 1e9
-    return Cell(field_text(field), size, number=True)
+    return Cell(str(field), size, number=True)
 
 
 def totals(summary: Summary) -> list[str]:

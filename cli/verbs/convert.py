@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,7 +10,6 @@ import typer
 
 from ...engine import quantities
 from ...engine.model import Model
-from ...importers.certificate import BAR
 from ...importers.errors import InputError
 from ..options import takes_model
 
@@ -19,8 +17,6 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from ...importers.certificate import Certificate, Comparison
-
-_SHOWN = 5  # names in a message
 
 
 @takes_model
@@ -75,7 +71,7 @@ def _print(model: Model, target: Path, certificate: Certificate | None, per_laye
         return
     if certificate.outputs or certificate.inner:
         console.print(_table(certificate, per_layer))
-    for line in verdict(certificate):
+    for line in certificate.verdict():
         console.print(line, soft_wrap=True, markup=False)
 
 
@@ -98,20 +94,3 @@ def _add_row(table: Table, row: Comparison) -> None:
     verdict = "[green]ok[/]" if row.passed else "[red]differs[/]"
     shape = "x".join(map(str, row.shape)) or "scalar"
     table.add_row(row.name, shape, f"{row.difference:.2g}", f"{row.relative:.2g}", verdict)
-
-
-def verdict(certificate: Certificate) -> Iterator[str]:
-    """What the certificate amounts to, a line each."""
-    if not certificate.reference:
-        yield f"not verified: {certificate.note}"
-        return
-    against = f"{certificate.reference} ({certificate.reads}) on {certificate.input}"
-    compared = len(certificate.outputs) + len(certificate.inner)
-    tensors = f"{compared} tensor{'s' * (compared != 1)}"
-    if certificate.failed:
-        names = ", ".join(row.name for row in certificate.failed[:_SHOWN])
-        yield f"NOT the same as {against}: {len(certificate.failed)} of {tensors} differ by more than {BAR:g}: {names}"
-    elif certificate.verified:
-        yield f"verified: {tensors} within {BAR:g} of {against}"
-    else:
-        yield f"verified in part: {tensors} within {BAR:g} of {against}; not compared: {', '.join(certificate.missing)}"

@@ -54,24 +54,9 @@ def summary(
         _print(found, rows, every, model.graph.shape_note)
 
 
-def field_text(field: ReceptiveField | None, gap: str = " ") -> str:
-    """Size, stride and start: "212 / 32 / -90"; "global"; "?" when unknown; "–" when it depends on no image."""
-    if field is None or field.kind == "none":
-        return "–"
-    if field.kind != "local":
-        return {"global": "global", "unknown": "?"}[field.kind]
-    parts = (_axes(field.size, "all"), _axes(field.stride, "–"), _axes(field.start, "–"))
-    return f"{gap}/{gap}".join(parts)
-
-
-def _axes(values: Sequence[float | None], missing: str) -> str:
-    """One number when height and width agree, else height×width."""
-    texts = [missing if value is None else f"{value:.4g}" for value in values]
-    return texts[0] if len(set(texts)) == 1 else "×".join(texts)
-
-
 def _cells(row: Layer, narrow: bool) -> tuple[str, ...]:
     shape = quantities.shape(row.shape)
+    field = str(row.receptive_field or ReceptiveField("none"))
     return (
         row.name,
         _short_op(row.op) if narrow else row.op,
@@ -79,7 +64,7 @@ def _cells(row: Layer, narrow: bool) -> tuple[str, ...]:
         quantities.count(row.params) if row.params else "–",
         quantities.count(row.macs) if row.macs != 0 else "–",
         quantities.size(row.activation_bytes),
-        field_text(row.receptive_field, "" if narrow else " "),
+        field.replace(" / ", "/") if narrow else field,
     )
 
 

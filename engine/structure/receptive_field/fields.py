@@ -31,6 +31,13 @@ class ReceptiveField:
     start: tuple[int | None, ...] = ()  # the first element's first pixel; negative: in the padding
     _exact: ClassVar[Any] = None  # () -> Field | None: gives the field inside the image; no data
 
+    def __str__(self) -> str:
+        """Size, stride and start: "212 / 32 / -90"; "global"; "?" when unknown; "–" when it depends on no image."""
+        if self.kind != "local":
+            return {"global": "global", "unknown": "?", "none": "–"}[self.kind]
+        parts = (_axes(self.size, "all"), _axes(self.stride, "–"), _axes(self.start, "–"))
+        return " / ".join(parts)
+
     def pixels(self, index: Sequence[int]) -> tuple[tuple[int, int], ...] | None:
         """First and last pixel (height, width) that the element at `index` (one number an axis of the tensor) can
         depend on, inside the image; None when it depends on none.
@@ -48,6 +55,12 @@ class ReceptiveField:
                 return None
             bounds.append((int(low), int(high)))
         return tuple(bounds)
+
+
+def _axes(values: Sequence[Step | None], missing: str) -> str:
+    """One number when height and width agree, else height×width."""
+    texts = [missing if value is None else f"{value:.4g}" for value in values]
+    return texts[0] if len(set(texts)) == 1 else "×".join(texts)
 
 
 def _digits(index: Sequence[int], exact: Field) -> list[int]:
