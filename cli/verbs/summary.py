@@ -128,10 +128,7 @@ def _totals(found: Summary, every: bool, note: str) -> Iterator[tuple[str, str]]
     )
     yield "memory", f"{quantities.size(found.total_activation_bytes)} of activations; {held} at once, at {peak.node}"
     if found.image_input:
-        yield (
-            "field",
-            f"pixels of {found.image_input}: size / stride / start of the first one; height×width where they differ",
-        )
+        yield "field", f"size / stride / start in pixels of {found.image_input}; height×width where they differ"
     else:
         yield "field", "no input is an image"
     if found.others and not every:

@@ -107,6 +107,8 @@ class Reach:
             count = rate.denominator * (length // gcd(length, abs(rate.numerator)))
             new_step = float(step * (rate * count) / length)
         indices, used = taps(np.arange(count), step is None)
+        if length == 1 and step and used is None:  # a plain layer: the same interval, moved
+            return self._moved(digit, indices * step, new_step)
         _check_size(self.low.size // length * indices.size)
         low, high = self.at(digit, indices.reshape(-1))
         shape = (*low.shape[:digit], *indices.shape, *low.shape[digit + 1 :])
@@ -116,6 +118,12 @@ class Reach:
             low, high = np.where(mask, low, np.inf), np.where(mask, high, -np.inf)
         return self._with(digit, low.min(digit + 1), high.max(digit + 1), new_step, self.whole[digit])
 
+    def _moved(self, digit: int, shifts: np.ndarray, step: float | None) -> Reach:
+        """Unions of the one interval of a digit, moved by `shifts` [K, T] pixels."""
+        column = (-1, *(1,) * (self.low.ndim - digit - 1))
+        low = self.low + shifts.min(1).reshape(column)
+        return self._with(digit, low, self.high + shifts.max(1).reshape(column), step, self.whole[digit])
+
     def only_where(self, digit: int, some: np.ndarray) -> Reach:
         """A digit that makes no difference, written out: the same interval where `some` is true, else nothing."""
         mask = some.reshape((-1, *(1,) * (self.low.ndim - digit - 1)))
@@ -124,6 +132,8 @@ class Reach:
 
     def united(self, digit: int, size: int) -> Reach:
         """The union over a digit of `size` indices, which from now on makes no difference."""
+        if self.is_constant(digit):
+            return self
         if size == 1:
             return self.single(digit)
         low, high = self.low.min(digit, keepdims=True), self.high.max(digit, keepdims=True)
@@ -139,6 +149,8 @@ class Reach:
     def canonical(self, digit: int) -> Reach:
         """The same reach with the shortest array for this digit."""
         length, step = self.low.shape[digit], self.steps[digit]
+        if length == 1 and step is not None and not (self.indifferent if step else self.whole[digit]):
+            return self
         if step and self.indifferent:
             return replace(self, steps=_changed(self.steps, digit, 0.0)).canonical(digit)
         if not step and self._repeats(digit, 1, 0.0):
