@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...engine import quantities
 from ...engine.model import Model
-from ...engine.render.filter_sheet import filter_grid
+from ...engine.render.filter_sheet import filter_grid, kinds_text
 from ...engine.render.histogram import sparkline
 from ...engine.structure.filters import Filters, filter_kinds, filters, first_layer
 from ...engine.structure.weights import WeightRow, WeightStatistics, weight_statistics
@@ -50,16 +50,8 @@ def _figure(found: Filters) -> dict[str, str]:
 
 
 def _kinds(found: Filters) -> str:
-    """How many filters of the first layer are grey, coloured and oriented."""
     kinds = filter_kinds(found)
-    if kinds is None or not kinds.living.any():
-        return ""
-    living = int(kinds.living.sum())
-    oriented = f" {int(kinds.oriented.sum())} of {living} are oriented (Gabor-like)." if kinds.chance < 1 else ""
-    if kinds.channels == "GREY":
-        return oriented
-    grey, colour = (int(kind[kinds.living].sum()) for kind in (kinds.grey, kinds.colour))
-    return f" {grey} look at brightness, {colour} at colour.{oriented}"
+    return "" if kinds is None else f" {kinds_text(kinds).capitalize()}."
 
 
 def _caption(statistics: WeightStatistics) -> str:

@@ -10,7 +10,6 @@ from PIL import Image
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-INK, MUTED = "#1f2430", "#6b7280"
 _DPI = 100
 
 

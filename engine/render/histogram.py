@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from .figures import INK, MUTED, new_figure, to_picture
+from .figures import new_figure, to_picture
+from .lettering import INK, MUTED
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

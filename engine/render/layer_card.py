@@ -11,8 +11,9 @@ import numpy as np
 from PIL import Image
 
 from . import colormaps
-from .figures import INK, MUTED, new_figure, to_picture
+from .figures import new_figure, to_picture
 from .image_grid import Normalise, image_grid
+from .lettering import INK, MUTED
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

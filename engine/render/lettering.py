@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import ImageFont
 
-INK, MUTED = (31, 36, 48), (107, 114, 128)
+INK, MUTED = "#1f2430", "#6b7280"  # of every letter in a picture
 
 
 @cache

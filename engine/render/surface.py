@@ -8,7 +8,8 @@ import numpy as np
 from PIL import Image
 
 from .colormaps import table
-from .figures import INK, MUTED, new_figure, to_picture
+from .figures import new_figure, to_picture
+from .lettering import INK, MUTED
 
 if TYPE_CHECKING:
     from matplotlib.colors import ListedColormap
