@@ -56,6 +56,13 @@ def _explain(error: Exception) -> int:
     if isinstance(error, InputError):
         print(f"error: {message}", file=sys.stderr)
         return USER_ERROR
+    if isinstance(error, OSError):
+        place = f"{error.filename}: " if error.filename is not None else ""
+        print(f"error: {place}{error.strerror or message}", file=sys.stderr)
+        return USER_ERROR
+    if isinstance(error, MemoryError):
+        print(f"error: not enough memory here ({message})", file=sys.stderr)
+        return USER_ERROR
     print(
         f"bug in onnxray: {type(error).__name__}: {message} (run again with --debug and report it)",
         file=sys.stderr,
