@@ -13,10 +13,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import onnx
-from onnx import helper, shape_inference
+from onnx import helper
 
+from ...importers.errors import InputError
 from ...importers.tensors import is_external
 from ...importers.walk import subgraphs
+from .inference import survivable_inference
 
 _LARGE = 1024  # elements: larger initializers are weights, whose values say nothing about shapes
 
@@ -75,7 +77,9 @@ def believe_file(
 
 def _infer(skeleton: onnx.ModelProto) -> dict[str, TensorType]:
     try:
-        graph = shape_inference.infer_shapes(skeleton, data_prop=True).graph
+        graph = survivable_inference(skeleton).graph
+    except InputError:
+        raise
     except Exception:  # C++: a contradiction, a type or an opset it does not know; each arrives as another type
         graph = skeleton.graph
     values = (*graph.input, *graph.value_info, *graph.output)

@@ -33,8 +33,12 @@ _ROLES: dict[str, dict[int, str]] = {
 }
 _STATISTICS = {("BatchNormalization", 3), ("BatchNormalization", 4)}
 CONVOLUTIONS = frozenset({"Conv", "ConvInteger", "DeformConv", "QLinearConv", "com.microsoft.FusedConv"})
-# Position of a stored integer weight -> where its scale and zero point stand.
-_SCALES = {"QLinearConv": (3, 4, 5), "QLinearMatMul": (3, 4, 5), "com.microsoft.QGemm": (3, 4, 5)}
+# Position of a stored integer weight -> where its scale (None: applied by later nodes) and zero point stand.
+_SCALES: dict[str, tuple[int, int | None, int]] = {
+    **dict.fromkeys(("QLinearConv", "QLinearMatMul", "com.microsoft.QGemm"), (3, 4, 5)),
+    **dict.fromkeys(("ConvInteger", "MatMulInteger"), (1, None, 3)),
+}
+_DEQUANTISES = 19  # opset
 
 
 @dataclass(frozen=True)
@@ -104,7 +108,8 @@ def _names(weights: tuple[Weight, ...]) -> tuple[str, ...]:
 
 
 def read_weight(graph: Graph, weight: Weight) -> np.ndarray:
-    """The values as the node computes with them: quantised ones as real numbers, casts and transposes applied.
+    """The values as the node computes with them: quantised ones as real numbers, casts and transposes applied. Those
+    of ConvInteger and MatMulInteger, whose scale later nodes apply, lack that scale, but not the zero point.
 
     A stored float tensor that the node reads directly comes as it is, mapped from its file where it lies outside.
     """
@@ -124,12 +129,12 @@ def _numeric(name: str, values: np.ndarray) -> np.ndarray:
     return values
 
 
-def _dequantised(graph: Graph, node: Node, values: np.ndarray, scale_at: int, zero_at: int) -> np.ndarray:
-    scale = graph.constant(node.inputs[scale_at])
+def _dequantised(graph: Graph, node: Node, values: np.ndarray, scale_at: int | None, zero_at: int) -> np.ndarray:
+    scale = np.ones(1, np.float32) if scale_at is None else graph.constant(node.inputs[scale_at])
     zero = graph.constant(node.inputs[zero_at]) if zero_at < len(node.inputs) else None
     if scale is None:
         return values
-    outputs = 0 if node.op == "QLinearConv" or node.attribute("transB", 0) else values.ndim - 1
+    outputs = 0 if node.op in CONVOLUTIONS or node.attribute("transB", 0) else values.ndim - 1
     along = [-1 if axis == outputs else 1 for axis in range(values.ndim)]
     centred = values.astype(np.float32)
     if zero is not None:
@@ -150,13 +155,18 @@ def computed(graph: Graph, name: str) -> np.ndarray:
     tensors = [numpy_helper.from_array(graph.weight(entry), entry) for entry in stored]
     output = helper.make_tensor_value_info(name, TensorProto.UNDEFINED, None)
     body = helper.make_graph(inner, "weight", [], [output], tensors)
-    model = helper.make_model(body, opset_imports=[helper.make_opsetid("", graph.opset)])
+    model = helper.make_model(body, opset_imports=[helper.make_opsetid("", _evaluated_opset(graph, nodes))])
     try:
         outputs: Any = ReferenceEvaluator(model).run([name], {})
     except (NotImplementedError, RuntimeError, TypeError) as error:
         operators = ", ".join(sorted({node.op for node in nodes}))
         raise InputError(f"weight {name} is computed by {operators}, which cannot be evaluated: {error}") from error
     return np.asarray(outputs[0])
+
+
+def _evaluated_opset(graph: Graph, nodes: list[Node]) -> int:
+    """The reference implementation dequantises from opset 19 on only, with the meaning that opset 13 gave it."""
+    return max(graph.opset, _DEQUANTISES) if any(node.op == "DequantizeLinear" for node in nodes) else graph.opset
 
 
 def _history(graph: Graph, name: str) -> tuple[list[Node], list[str]]:
