@@ -45,5 +45,6 @@ def test_the_same_shapes_as_without_a_child(shared: Callable[[str], Path]) -> No
 def test_a_refusal_stays_an_error() -> None:
     proto = tiny_models.model()
     proto.graph.node.add(op_type="Slice", input=["scores"], output=["bad"])
+    del proto.opset_import[:]
     with pytest.raises(ValueError, match="refuses"):
         survivable_inference(proto)
