@@ -194,7 +194,18 @@ net (uint8[1, 2, 4, 4] image) => (uint8[1, 3, 4, 4] maps)
 """
 
 
-@pytest.mark.parametrize(("text", "dtype"), [(_QDQ, np.int8), (_QLINEAR, np.uint8)])
+_OLD_QDQ = _QDQ.replace("ir_version: 10", "ir_version: 8").replace('"" : 21', '"" : 13')
+_DYNAMIC = """
+<ir_version: 8, opset_import: ["" : 17]>
+net (uint8[1, 2, 4, 4] image) => (int32[1, 3, 4, 4] maps)
+<uint8 xz = {3}, uint8[3, 2, 1, 1] w, uint8 z>
+{
+    maps = ConvInteger (image, w, xz, z)
+}
+"""
+
+
+@pytest.mark.parametrize(("text", "dtype"), [(_QDQ, np.int8), (_OLD_QDQ, np.int8), (_QLINEAR, np.uint8)])
 def test_quantised_weights_are_the_numbers_they_stand_for(tmp_path: Path, text: str, dtype: type) -> None:
     stored = np.arange(6).reshape(3, 2, 1, 1).astype(dtype)
     scales, zeros = np.array([0.5, 2.0, 10.0], np.float32), np.array([0, 2, 5], dtype)
@@ -205,6 +216,12 @@ def test_quantised_weights_are_the_numbers_they_stand_for(tmp_path: Path, text: 
     assert (row.min, row.max, row.mean) == (-10, 2, pytest.approx(expected.mean()))
     assert row.zeros == 0.5
     assert row.spectral_norm == pytest.approx(np.linalg.norm(expected, 2), rel=1e-5)
+
+
+def test_weights_that_later_nodes_scale_lose_their_zero_point(tmp_path: Path) -> None:
+    stored = np.array([120, 128, 130, 128, 128, 140], np.uint8).reshape(3, 2, 1, 1)
+    (row,) = weight_statistics(_net(tmp_path, _DYNAMIC, w=stored, z=np.array(128, np.uint8))).rows
+    assert (row.min, row.max, row.zeros, row.dtype) == (-8, 12, 0.5, "uint8")
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float64, ml_dtypes.bfloat16])
