@@ -16,7 +16,8 @@ check:
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/clang-format --dry-run --Werror $$(find kernels -name '*.[ch]pp' -o -name '*.cu' -o -name '*.cuh')
-	$(BIN)/mypy -p onnxray
+	mkdir -p build/typecheck && ln -sfn ../.. build/typecheck/onnxray # this tree under its import name, installed or not
+	MYPYPATH=build/typecheck $(BIN)/mypy -m onnxray -p onnxray.engine -p onnxray.kernels -p onnxray.importers -p onnxray.cli
 
 install: .venv/installed
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --force-reinstall .
