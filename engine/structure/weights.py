@@ -23,7 +23,9 @@ SAME = 1e-2  # of the larger norm: two filters no further apart are duplicates
 BINS = 64
 _PIECE = 1 << 22  # elements widened to float64 at a time
 _DIRECTIONS = 16  # of the projection that finds candidates for duplicates
-_ROWS = 512  # filters compared with all others at a time
+MOST_COMPARED = 1 << 16  # filters of which all pairs are compared
+_ROWS = 512  # filters compared at a time
+_COLUMNS = 1 << 14  # with this many others at a time
 
 
 @dataclass(frozen=True)
@@ -156,7 +158,9 @@ def _histogram(values: np.ndarray, low: float, high: float) -> np.ndarray:
 
 
 def _dead(matrix: np.ndarray, largest: float) -> tuple[int, ...]:  # matrix: [out, weights of one filter]
-    strongest = np.array([np.nanmax(np.abs(row.astype(np.float64)), initial=0) for row in matrix])
+    rows = max(_PIECE // max(matrix.shape[1], 1), 1)
+    parts = (matrix[start : start + rows].astype(np.float64) for start in range(0, len(matrix), rows))
+    strongest = np.concatenate([np.nanmax(np.abs(part), axis=1, initial=0) for part in parts])
     return tuple(int(index) for index in np.flatnonzero(strongest <= DEAD * largest))
 
 
@@ -164,27 +168,47 @@ def duplicate_filters(
     matrix: np.ndarray,  # [out, weights of one filter], finite
     skip: Sequence[int] = (),  # filters left out
 ) -> tuple[tuple[int, int], ...]:
-    """Filters at most SAME of the larger norm away from an earlier one, each with the first such.
+    """Filters at most SAME of the larger norm away from an earlier one, each with the first such. Of more than
+    MOST_COMPARED filters those that are equal to an earlier one: comparing all pairs would take hours.
 
     Projections never lengthen a distance, so only pairs that are close in a few random directions are measured.
     """
-    size = matrix.shape[1]
+    living = np.setdiff1d(np.arange(len(matrix)), np.asarray(skip, np.int64))
+    if len(living) > MOST_COMPARED:
+        return _repeated(matrix, living)
+    kept = matrix if len(living) == len(matrix) else matrix[living]
+    kind = np.float32 if kept.size > _PIECE else np.float64
+    size = kept.shape[1]
     random = np.random.default_rng(0).normal(size=(size, min(size, _DIRECTIONS)))
-    shadow = matrix.astype(np.float32 if matrix.size > _PIECE else np.float64) @ np.linalg.qr(random)[0]
-    norms = np.sqrt(np.einsum("ij,ij->i", matrix, matrix, dtype=np.float64))
-    left = np.ones(len(matrix), bool)
-    left[list(skip)] = False
+    shadow = kept.astype(kind, copy=False) @ np.linalg.qr(random)[0].astype(kind)
+    norms = np.sqrt(np.einsum("ij,ij->i", kept, kept, dtype=np.float64))
     found: list[tuple[int, int]] = []
-    for start in range(0, len(matrix), _ROWS):
-        rows = slice(start, start + _ROWS)
-        apart = np.sqrt(np.maximum(_squared_distances(shadow[rows], shadow), 0))
-        near = apart <= 1.01 * SAME * np.maximum(norms[rows, None], norms) + 1e-6 * norms.max(initial=0)
-        for index in np.flatnonzero(left[rows]) + start:
-            earlier = np.flatnonzero(near[index - start, :index] & left[:index])
-            first = next((j for j in earlier if _same(matrix[index], matrix[j], norms[index], norms[j])), None)
-            if first is not None:
-                found.append((int(index), int(first)))
+    for index, candidates in _near_pairs(shadow, norms):
+        first = next((j for j in candidates if _same(kept[index], kept[j], norms[index], norms[j])), None)
+        if first is not None:
+            found.append((int(living[index]), int(living[first])))
     return tuple(found)
+
+
+def _repeated(matrix: np.ndarray, living: np.ndarray) -> tuple[tuple[int, int], ...]:
+    """Filters with the very values of an earlier one."""
+    first: dict[bytes, int] = {}
+    pairs = ((int(index), first.setdefault((matrix[index] + 0).tobytes(), int(index))) for index in living)
+    return tuple(pair for pair in pairs if pair[0] != pair[1])
+
+
+def _near_pairs(shadow: np.ndarray, norms: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    """Each filter and the earlier ones that may be its duplicates, found block by block."""
+    slack = 1e-6 * norms.max(initial=0)
+    for start in range(0, len(shadow), _ROWS):
+        rows = slice(start, start + _ROWS)
+        near = np.zeros((len(norms[rows]), len(norms[: rows.stop])), bool)
+        for left in range(0, near.shape[1], _COLUMNS):
+            columns = slice(left, min(left + _COLUMNS, near.shape[1]))
+            apart = np.sqrt(np.maximum(_squared_distances(shadow[rows], shadow[columns]), 0))
+            reach = 1.01 * SAME * np.maximum(norms[rows, None], norms[columns])
+            near[:, columns] = apart <= reach + slack
+        yield from ((start + row, np.flatnonzero(near[row, : start + row])) for row in range(len(near)))
 
 
 def _squared_distances(some: np.ndarray, others: np.ndarray) -> np.ndarray:  # [S, D], [K, D] -> [S, K]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,7 +18,14 @@ from onnx import numpy_helper
 from onnxray import load
 from onnxray.engine.model import Model
 from onnxray.engine.structure.stored_weights import as_filters, find_weights, read_weight, stored_weights
-from onnxray.engine.structure.weights import DEAD, SAME, duplicate_filters, export_weights, weight_statistics
+from onnxray.engine.structure.weights import (
+    DEAD,
+    MOST_COMPARED,
+    SAME,
+    duplicate_filters,
+    export_weights,
+    weight_statistics,
+)
 from onnxray.importers import tensors
 from onnxray.importers.errors import InputError
 
@@ -112,6 +120,21 @@ def test_duplicates_are_those_that_comparing_all_pairs_finds(count: int, size: i
             expected.append((i, int(close[0])))
     assert duplicate_filters(matrix) == tuple(expected)
     assert duplicate_filters(matrix, skip=[i for i, _ in expected]) == ()
+
+
+def test_of_very_many_filters_equal_ones_are_found_and_little_memory_taken() -> None:
+    random = np.random.default_rng(0)
+    matrix = random.normal(size=(MOST_COMPARED + 100, 3)).astype(np.float32)
+    matrix[-2], matrix[-1] = matrix[7], matrix[7] * 1.001
+    assert duplicate_filters(matrix) == ((len(matrix) - 2, 7),)
+    # Where most are dead, the few that live are compared as ever, and no table of all pairs (34 GB) is made.
+    dead = range(8, len(matrix) - 2)
+    tracemalloc.start()
+    try:
+        assert duplicate_filters(matrix, dead) == ((len(matrix) - 2, 7), (len(matrix) - 1, 7))
+        assert tracemalloc.get_traced_memory()[1] < 50e6
+    finally:
+        tracemalloc.stop()
 
 
 def test_real_dead_filters(shared: Callable[[str], Path]) -> None:
