@@ -142,7 +142,7 @@ def follow_word(words: list[str], lead: str, node: Node, graph: Graph) -> None:
     word = _clip(node, graph) if op == "Clip" else _WORDS.get(op, op)
     if word == "quantised" and word in words:
         return
-    if (last, word) == ("scale", "shift"):
+    if words[-1:] == ["scale"] and word == "shift":
         words[-1] = "affine"
     elif words[-2:] == ["reshape", "transpose"] and word == "reshape" and _is_shuffle(node, graph):
         words[-2:] = ["channel shuffle"]

@@ -88,6 +88,14 @@ def test_activations_written_out_are_one_word(body: str, word: str) -> None:
     assert _words(found) == ["x", f"Conv 1×1 · {word}", "z"]
 
 
+def test_an_image_scaled_and_shifted_first_is_one_box() -> None:
+    found = _flow(
+        """net (float[1, 4] x) => (float[1, 4] z)
+        <float[4] a, float[4] b> { y = Mul (x, a)\n z = Add (y, b) }"""
+    )
+    assert _words(found) == ["x", "Mul · shift", "z"]
+
+
 def test_a_norm_written_out_is_one_box_before_its_dense_layer() -> None:
     found = _flow(
         """net (float[1, 6, 4] x) => (float[1, 6, 4] z)
