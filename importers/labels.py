@@ -10,6 +10,7 @@ from pathlib import Path
 from .errors import InputError
 
 _SYNSET = re.compile(r"n\d{8}$")
+_JSON = re.compile(r"\s*[\[{]\s*[\"\[{\]}]")  # [" or {" …; a name may begin with a bracket: [PAD]
 _LARGEST = 1 << 24  # bytes: a list of names is no model
 
 
@@ -25,7 +26,7 @@ def read_labels(path: Path) -> tuple[str, ...]:
         text = path.read_text("utf-8-sig")
     except (OSError, ValueError) as error:
         raise InputError(f"--labels expects a text file with a class name a line: {path} ({error})") from None
-    if text.lstrip()[:1] in ("{", "["):
+    if _JSON.match(text):
         labels = _from_json(path, text)
     else:
         labels = _from_lines([line.strip() for line in text.splitlines() if line.strip()])

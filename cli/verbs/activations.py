@@ -72,7 +72,7 @@ def activations(
         return
     _print(found)
     if output is not None:
-        Console().print(f"{written} pictures, activations.json and activations.npz in {output}", highlight=False)
+        print(f"{written} pictures, activations.json and activations.npz in {output}")
 
 
 def _only(images: list[str]) -> str:
@@ -91,16 +91,16 @@ def _stream(session: Session, images: list[str], layer: list[str] | None, path: 
     except KeyboardInterrupt:
         print(f"stopped; the same command goes on where {path} ends", file=sys.stderr)
         raise
-    Console().print(f"{len(stream.tensors)} tensors of {len(stream.images)} images in {path}", highlight=False)
+    print(f"{len(stream.tensors)} tensors of {len(stream.images)} images in {path}")
     if stream.left_out:
         names = ", ".join(stream.left_out[:_NAMED])
         more = ", …" if len(stream.left_out) > _NAMED else ""
-        Console().print(f"left out, being the same for every image: {names}{more}", highlight=False)
+        print(f"left out, being the same for every image: {names}{more}")
     warn_skipped(stream.skipped, len(batches))
 
 
 def _print(found: Activations) -> None:
-    console = Console()
+    console = Console(markup=False, emoji=False)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("tensor", overflow="fold")
     table.add_column("shape", no_wrap=True)

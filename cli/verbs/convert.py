@@ -66,7 +66,7 @@ def _print(model: Model, target: Path, certificate: Certificate | None, per_laye
     graph = model.proto.graph
     weights = sum(prod(tensor.dims) for tensor in graph.initializer)
     size = quantities.size(target.stat().st_size)
-    console.print(f"{target}: {len(graph.node)} nodes, {weights:,} weights, {size}", soft_wrap=True)
+    console.print(f"{target}: {len(graph.node)} nodes, {weights:,} weights, {size}", soft_wrap=True, markup=False)
     if certificate is None:
         return
     if certificate.outputs or certificate.inner:
@@ -78,6 +78,7 @@ def _print(model: Model, target: Path, certificate: Certificate | None, per_laye
 def _table(certificate: Certificate, per_layer: bool) -> Table:
     """Outputs; every tensor with --per-layer; the last ones reached where an output could not be compared."""
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 3, 0, 0))
     for heading in ("tensor", "shape", "largest difference", "of its range", ""):
@@ -86,11 +87,13 @@ def _table(certificate: Certificate, per_layer: bool) -> Table:
     for row in (*reached, *certificate.outputs):
         _add_row(table, row)
     for name in certificate.missing:
-        table.add_row(name, "", "", "", "not compared")
+        table.add_row(Text(name), "", "", "", "not compared")
     return table
 
 
 def _add_row(table: Table, row: Comparison) -> None:
+    from rich.text import Text
+
     verdict = "[green]ok[/]" if row.passed else "[red]differs[/]"
     shape = "x".join(map(str, row.shape)) or "scalar"
-    table.add_row(row.name, shape, f"{row.difference:.2g}", f"{row.relative:.2g}", verdict)
+    table.add_row(Text(row.name), shape, f"{row.difference:.2g}", f"{row.relative:.2g}", verdict)

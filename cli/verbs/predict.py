@@ -68,7 +68,7 @@ def _rows(found: Predictions) -> Iterator[tuple[object, ...]]:
 
 
 def _print(found: Predictions, accuracies: dict[str, float]) -> None:
-    console = Console()
+    console = Console(markup=False, emoji=False)
     print_classes(console, found)
     if accuracies:
         told = ", ".join(f"{name} {100 * share:.1f} %" for name, share in accuracies.items())

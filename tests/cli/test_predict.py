@@ -46,6 +46,16 @@ def test_table(network: Path, photos: Path, cli: Run) -> None:
     assert err.count("\n") == 1
 
 
+def test_labels_are_printed_as_they_are(network: Path, photos: Path, tmp_path: Path, cli: Run) -> None:
+    labels = ["[red]ripe[/red]", "[/]", ":dog: 50 %d"]
+    (tmp_path / "names.txt").write_text("\n".join(labels))
+    for verb in ("predict", "activations"):
+        image = next(path for path in sorted(photos.iterdir()) if "broken" not in path.name)
+        code, out, err = cli(verb, network, image, "--top", "3", "--labels", tmp_path / "names.txt")
+        assert (code, err) == (0, ""), verb
+        assert all(label in out for label in labels), verb
+
+
 def test_json_and_csv_agree_with_the_engine(network: Path, photos: Path, cli: Run) -> None:
     right = predict(load(network), photos, top=2)
     code, out, _ = cli("predict", network, photos, "--top", "2", "--json")
