@@ -1,6 +1,6 @@
 """A prediction pass over many images against a bare onnxruntime loop over the same decoded batches.
 
-    python benchmarks/predict.py MODEL.onnx IMAGES_FOLDER [keyword=value …]
+    python benchmarks/predict.py [MODEL.onnx IMAGES_FOLDER]
 
 Both run in this process, in turn, on the same onnxruntime build and threads; the ratio is the median of the rounds'
 ratios, which a change of the machine's speed hardly touches. The bare loop gets the prepared float32
@@ -10,24 +10,29 @@ them, takes the softmax and the five best classes. The bar is 1.15. A third line
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 import onnxray
 import onnxruntime
 from onnxray.engine.images import ImageBatches, displayable, find_images
 
+SHARED = Path(os.environ.get("ONNXRAY_SHARED", Path(__file__).resolve().parents[2] / "shared"))
+MODEL = SHARED / "models/derived/squeezenet1.1.onnx"
+IMAGENET = SHARED / "data/imagenet_sample_256/dev"
+BAR = 1.15
 ROUNDS = 15
 IMAGES = 160  # a round takes seconds, so that both rivals meet the same machine
 BATCH = 16  # what predict uses
 
 
-def main(path: str, folder: str, options: dict[str, Any]) -> float:
+def main(path: str, folder: str) -> float:
     """Print the medians and return the ratio."""
-    model = onnxray.load(path, **options)
+    model = onnxray.load(path)
     files = find_images(folder)[:IMAGES]
     batches = [batch for _, batch in ImageBatches(files, model, BATCH)]
     pictures = np.stack([displayable(image, model.spec) for batch in batches for image in batch])
@@ -41,7 +46,7 @@ def main(path: str, folder: str, options: dict[str, Any]) -> float:
     for column, name in enumerate(rivals):
         value, ratio = np.median(seconds[:, column]), np.median(ratios[:, column])
         print(f"{name:32} {1000 * value / len(pictures):6.2f} ms an image   ratio {ratio:.3f}")
-    print(f"bar: onnxray predict at most 1.15; {len(pictures)} images, {ROUNDS} rounds")
+    print(f"bar: onnxray predict at most {BAR}; {len(pictures)} images, {ROUNDS} rounds")
     return float(np.median(ratios[:, 1]))
 
 
@@ -62,16 +67,6 @@ def _in_turn(rivals: dict[str, Callable[[], object]]) -> np.ndarray:
     return times[1:]  # the first round opens sessions and fills caches
 
 
-def _options(words: list[str]) -> dict[str, Any]:
-    """`mean=104,117,123 size=227,227 channel_order=BGR` as keywords of `onnxray.load`."""
-    found: dict[str, Any] = {}
-    for word in words:
-        name, _, text = word.partition("=")
-        numbers = name in ("mean", "scale", "size")
-        kind = int if name == "size" else float
-        found[name] = tuple(kind(part) for part in text.split(",")) if numbers else text
-    return found
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], sys.argv[2], _options(sys.argv[3:])) > 1.15)
+    model, images = sys.argv[1:] if len(sys.argv) == 3 else (MODEL, IMAGENET)
+    sys.exit(main(str(model), str(images)) > BAR)
