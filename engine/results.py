@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,8 @@ from typing import Any
 import numpy as np
 
 from ..importers.errors import InputError
+
+_LONGEST_NAME = 150  # bytes; file systems end at 255, and numbers and suffixes are added
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,12 @@ def plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [plain(entry) for entry in value]
     return value
+
+
+def file_name(text: str) -> str:
+    """A file's name, without suffix, from any text: the end of a long one, letters, digits, `.`, `-` and `_` only."""
+    plain_text = re.sub(r"[^\w.\-]+", "_", text).encode("utf-8")[-_LONGEST_NAME:].decode("utf-8", "ignore")
+    return plain_text.strip("._") or "unnamed"
 
 
 def write_text(path: str | Path, text: str) -> None:

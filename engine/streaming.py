@@ -10,6 +10,7 @@ stopped goes on behind it.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from .session import Session
 
 _MEMORY = 2 << 30  # bytes, when the session has no budget
+_LONGEST_KEY = 200  # characters of an array's name; file systems end at 255 bytes
 _LEVEL = 1  # of zstd: activations behind a ReLU are half zeros, more effort gains little
 
 
@@ -175,8 +177,12 @@ def _through_json(plain: dict[str, Any]) -> dict[str, Any]:
 
 
 def _key(tensor: str) -> str:
-    """The tensor's name as one that may stand in a path."""
-    return quote(tensor, safe="")
+    """The tensor's name as one that may stand in a path; one that is too long or means something else there as its
+    end and its hash."""
+    key = quote(tensor, safe="")
+    if len(key) <= _LONGEST_KEY and key.strip(".") and key != "zarr.json":
+        return key
+    return f"{key[-_LONGEST_KEY // 2 :].lstrip('.')}-{hashlib.sha256(tensor.encode()).hexdigest()[:16]}"
 
 
 def _zarr() -> Any:

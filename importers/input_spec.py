@@ -20,6 +20,7 @@ import onnx
 
 from .errors import InputError, nearest_names
 from .labels import as_labels
+from .names import printable
 
 METADATA_KEY = "onnxray.input_spec"
 _LARGEST_SIDE = 1 << 20  # pixels
@@ -175,7 +176,8 @@ def read_input_spec(proto: onnx.ModelProto) -> InputSpec | None:
         plain = json.loads(text)
         if plain.get("mean_image") is not None:
             plain["mean_image"] = _decode_image(plain["mean_image"])
-        labels = tuple(map(str, plain.pop("labels", None) or ()))  # a string here must never be taken for a path
+        # A string here must never be taken for a path.
+        labels = tuple(printable(str(label)) for label in plain.pop("labels", None) or ())
         return InputSpec(labels=labels, **checked(plain))
     except InputError:
         raise

@@ -1,7 +1,7 @@
 """One shape for every graph, whoever wrote it: functions inlined, nodes sorted and named, constants as initializers.
 
-The engine relies on: nodes in topological order, each with a unique name; every tensor made once; constants are
-initializers, which are not inputs; no local function unless it cannot be inlined.
+The engine relies on: nodes in topological order, each with a unique name; names that can be printed; every tensor made
+once; constants are initializers, which are not inputs; no local function unless it cannot be inlined.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import onnx
 from onnx import NodeProto, helper, inliner, numpy_helper
 
 from .errors import InputError
+from .names import make_printable
 from .opset import STANDARD, relabel_functions
 from .sorting import label, sort_nodes
 from .tensors import bits_per_element, check_tensor
@@ -41,6 +42,7 @@ def normalise(proto: onnx.ModelProto) -> None:
         check_attributes(function.node, references=True)
     inline_functions(proto)
     write_out_sparse(proto.graph)
+    make_printable(proto.graph)
     separate_inputs(proto)
     sort_nodes(proto.graph)
     name_nodes(proto.graph)
@@ -56,6 +58,8 @@ def check_attributes(nodes: Iterable[NodeProto], depth: int = 0, references: boo
         raise InputError(f"the graph nests more than {_MAX_DEPTH} subgraphs; it is damaged")
     for node in nodes:
         _check_text(node.op_type, node.domain, node.name, *node.input, *node.output)
+        if not (node.op_type + node.domain).isprintable():
+            raise InputError(f"node {label(node)}: {node.domain + node.op_type!r} is no operator's name; damaged")
         for attribute in node.attribute:
             if not attribute.name or not attribute.type or (attribute.ref_attr_name and not references):
                 raise InputError(f"node {label(node)}: attribute {attribute.name or '(unnamed)'} has no value; damaged")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +22,7 @@ from ...engine.methods.activations import activations as layer_answers
 from ...engine.model import Model
 from ...engine.render.layer_card import Card, layer_card
 from ...engine.render.surface import surface as landscape
-from ...engine.results import write_bytes
+from ...engine.results import file_name, write_bytes
 from ...engine.session import Session
 from ...importers.errors import InputError
 from ..images import ImagesArgument, MemoryOption, ProvidersOption, progress_bar, warn_skipped
@@ -131,7 +130,7 @@ def _write(found: Activations, folder: Path, look: _Look) -> int:
     """Write everything into `folder`; returns the number of pictures."""
     pictures = {}
     for number, layer in enumerate(found.layers, 1):
-        name = f"{number:02}_{re.sub('[^A-Za-z0-9.-]+', '_', layer.tensor).strip('_')}"
+        name = f"{number:02}_{file_name(layer.tensor)}"
         pictures[f"{name}.png"] = _card(found, layer, look)
         if look.surface is not None and layer.values.ndim == 3:
             pictures[f"{name}_surface_{look.surface}.png"] = _landscape(layer, look.surface, look.colormap)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,7 +21,7 @@ from ...engine import quantities
 from ...engine.model import Model
 from ...engine.render.filter_sheet import filter_sheet, kinds_text
 from ...engine.render.histogram import Histogram, histograms, sparkline
-from ...engine.results import write_bytes, write_text
+from ...engine.results import file_name, write_bytes, write_text
 from ...engine.structure.filters import FilterKinds, all_filters, filter_kinds, filters, first_layer
 from ...engine.structure.weights import WeightRow, WeightStatistics, export_weights, weight_statistics
 from ..options import takes_model
@@ -115,7 +114,7 @@ def _draw(model: Model, layer: str | None, rows: Sequence[WeightRow], kinds: Fil
     count = 0
     for count, each in enumerate(sheets, 1):
         own = kinds if kinds is not None and each.channels else None
-        _save(filter_sheet(each, own), folder / f"{count:03d}_{_plain_name(each.weight)}.png")
+        _save(filter_sheet(each, own), folder / f"{count:03d}_{file_name(each.weight)}.png")
     if rows:
         panels = [(row.name, Histogram(row.histogram, *_bounds(row))) for row in rows]
         _save(histograms(panels, log=True), folder / "histograms.png")
@@ -125,10 +124,6 @@ def _draw(model: Model, layer: str | None, rows: Sequence[WeightRow], kinds: Fil
 def _bounds(row: WeightRow) -> tuple[float, float]:
     low, high = row.min or 0.0, row.max or 0.0
     return (low, high) if high > low else (low - 0.5, low + 0.5)
-
-
-def _plain_name(name: str) -> str:
-    return re.sub(r"[^\w.\-]+", "_", name).strip("._")[-100:] or "weight"
 
 
 def _save(picture: Image.Image, path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from PIL import ImageFont
 
+_LONGEST = 500  # characters that are measured: Pillow's layout gives up on very many
 INK, MUTED = "#1f2430", "#6b7280"  # of every letter in a picture
 
 
@@ -21,8 +22,9 @@ def font(size: int, bold: bool = False) -> ImageFont.FreeTypeFont:  # pixels
 
 def fitting(text: str, letters: ImageFont.FreeTypeFont, width: float) -> str:
     """`text`, shortened with an ellipsis until it is at most `width` pixels long; empty when nothing fits."""
-    if letters.getlength(text) <= width:
+    if len(text) <= _LONGEST and letters.getlength(text) <= width:
         return text
+    text = text[:_LONGEST]
     while text and letters.getlength(text + "…") > width:
         text = text[:-1]
     return text + "…" if text else ""

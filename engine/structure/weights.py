@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..results import Result, write_text
+from ..results import Result, file_name, write_text
 from .spectral import spectral_norm
 from .stored_weights import Weight, as_filters, find_weights, read_weight, stored_weights
 
@@ -240,7 +239,7 @@ def export_weights(model: Model, folder: Path, layer: str | None = None) -> tupl
 
 def _file_name(tensor: str, taken: dict[str, dict[str, object]]) -> str:
     """A file name from a tensor's; no two differ in upper and lower case only."""
-    plain = re.sub(r"[^\w.\-]+", "_", tensor).strip("._")[:150] or "weight"
+    plain = file_name(tensor)
     folded = {name.lower() for name in taken}
     number, name = 1, f"{plain}.npy"
     while name.lower() in folded:

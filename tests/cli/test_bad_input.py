@@ -121,7 +121,7 @@ BAD = {
         "claims 72 bytes, its external data 1152921504606846976",
     ),
     "external short": (_external("weights.bin", offset=8), "which has 72 bytes"),
-    "terminal escapes": (_escape_in_a_name, r"reads tensor \?\[31mred line"),
+    "terminal escapes": (_escape_in_a_name, r"reads tensor _\[31mred_line"),
 }
 
 

@@ -108,6 +108,19 @@ def test_tensors_that_are_the_same_for_every_image_are_left_out(tmp_path: Path) 
     assert stream.array("tall").shape == (5, 8, 4)
 
 
+@pytest.mark.parametrize(
+    "name", ["a/b", "..", "%s 100%", "__x", "zarr.json", "L" * 5000, "." * 300, "\u6f22" * 100], ids=len
+)
+def test_a_tensor_of_any_name_is_stored(name: str, tmp_path: Path) -> None:
+    text = "<ir_version: 8, opset_import: ['' : 17]> g (float[N, 2, 4, 4] x) => (float[N, 2, 4, 4] y) { y = Relu (x) }"
+    proto = tiny_models.model(text.replace("'", '"'))
+    proto.graph.output[0].name = proto.graph.node[0].output[0] = name
+    stream = _stream_arrays(Model(proto, Path("named.onnx")), tmp_path / "folder" / "a.zarr", 2)
+    assert stream.array(name).shape == (2, 2, 4, 4)
+    assert [path.name for path in tmp_path.rglob("*.zarr")] == ["a.zarr"]
+    assert sorted(path.name for path in (tmp_path / "folder").iterdir()) == ["a.zarr"]
+
+
 def test_a_fixed_batch_streams_too(tmp_path: Path) -> None:
     free, fixed = (
         _stream_arrays(Model(tiny_models.model(text), Path("odd.onnx")), tmp_path / f"{name}.zarr", 5)

@@ -238,3 +238,54 @@ def test_unknown_operators_and_domains_load(tmp_path: Path) -> None:
     proto.opset_import.append(helper.make_opsetid("com.example", 1))
     loaded = load(_saved(tmp_path / "m.onnx", proto))
     assert loaded.graph.node[1].name == "Secret_1"
+
+
+def test_names_that_cannot_be_printed_are_replaced_everywhere(tmp_path: Path) -> None:
+    proto = tiny_models.model(_BRANCHES)
+    ugly = {"x": "x\x1b[31m", "a": "line\nbreak", "b": "line\tbreak", "w": "w\u202e", "y": "line_break"}
+    _renamed(proto.graph, ugly)
+    loaded = load(_saved(tmp_path / "ugly.onnx", proto))
+    _same(proto, loaded, (1, 4))
+    assert [value.name for value in loaded.graph.input] == ["x_[31m"]
+    names = {name for node in loaded.graph.node for name in (node.name, *node.input, *node.output)}
+    assert {"line_break", "line_break_2", "line_break_3", "w_"} <= names
+    assert all(name.isprintable() for name in names)
+
+
+def test_an_operator_that_cannot_be_printed_is_refused(tmp_path: Path) -> None:
+    proto = parser.parse_model(CHAIN)
+    proto.graph.node[0].op_type = "Re\x1blu"
+    with pytest.raises(InputError, match="no operator's name"):
+        load(_saved(tmp_path / "ugly.onnx", proto))
+
+
+_BRANCHES = """
+<ir_version: 8, opset_import: ["" : 17]>
+g (float[1, 4] x) => (float[1, 4] y)
+<float[4] w>
+{
+    a = Relu (x)
+    b = Add (a, w)
+    yes = Greater (a, b)
+    any = Cast <to = 6> (yes)
+    top = ReduceMax <keepdims = 0> (any)
+    go = Cast <to = 9> (top)
+    y = If (go) <
+        then_branch = t () => (float[1, 4] p) { p = Mul (a, w) },
+        else_branch = e () => (float[1, 4] q) { q = Sub (a, w) }
+    >
+}
+"""
+
+
+def _renamed(graph: onnx.GraphProto, names: dict[str, str]) -> None:
+    """By hand what an exporter without scruples does."""
+    for value in (*graph.input, *graph.output, *graph.initializer):
+        value.name = names.get(value.name, value.name)
+    for node in graph.node:
+        node.name = f"{node.op_type}\r{node.output[0]}"
+        node.input[:] = [names.get(name, name) for name in node.input]
+        node.output[:] = [names.get(name, name) for name in node.output]
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                _renamed(attribute.g, names)
