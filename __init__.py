@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .engine.model import Model as Model
     from .engine.model import load as load
     from .engine.session import Session as Session
+    from .engine.structure.drawing.draw import draw as draw
     from .importers.errors import InputError as InputError
     from .importers.input_spec import InputSpec as InputSpec
 
@@ -25,6 +26,7 @@ _PUBLIC = {
     "load": ".engine.model",
     "Model": ".engine.model",
     "Session": ".engine.session",
+    "draw": ".engine.structure.drawing.draw",
     "predict": ".engine.methods.predict",
     "activations": ".engine.methods.activations",
     "InputSpec": ".importers.input_spec",
