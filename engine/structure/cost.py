@@ -19,11 +19,14 @@ from .shapes import TensorType
 _LEARNED_INPUTS: dict[str, tuple[int, ...]] = {
     "BatchNormalization": (1, 2),  # scale and bias; mean and variance are statistics
     "DequantizeLinear": (0,),
+    "GRU": (1, 2, 3),
     "Gather": (0,),
     "GatherElements": (0,),
     "GatherND": (0,),
+    "LSTM": (1, 2, 3, 7),  # weights, recurrence, bias, peepholes; 5 and 6 are the states it starts from
     "QLinearConv": (3, 8),
     "QLinearMatMul": (0, 3),
+    "RNN": (1, 2, 3),
     "com.microsoft.QGemm": (0, 3, 6),
     "com.microsoft.QLinearAdd": (0, 3),
     "com.microsoft.QLinearMul": (0, 3),

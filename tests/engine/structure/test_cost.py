@@ -133,6 +133,14 @@ def test_lstm_macs() -> None:
     assert _recurrent("LSTM", 4) == 3 * 2 * 2 * 4 * 7 * (5 + 7)
 
 
+def test_the_states_an_lstm_starts_from_are_no_parameters() -> None:
+    """torch's module has 4 * 7 * (5 + 7 + 2) of them; its exporter writes the zeros it starts from as constants."""
+    weights = {"w": np.ones((1, 28, 5), np.float32), "r": np.ones((1, 28, 7), np.float32)}
+    weights |= {"b": np.ones((1, 56), np.float32), "h": np.zeros((1, 2, 7), np.float32)}
+    text = '(float[3,2,5] x) => (y) { y = LSTM<hidden_size=7>(x, w, r, b, "", h, h) }'.replace('""', "")
+    assert costs(head(text), **weights).params == 4 * 7 * (5 + 7 + 2)
+
+
 def _recurrent(op: str, gates: int) -> int | None:
     weights = {"w": np.ones((2, gates * 7, 5), np.float32), "r": np.ones((2, gates * 7, 7), np.float32)}
     text = f'(float[3,2,5] x) => (y) {{ y = {op}<direction="bidirectional", hidden_size=7>(x, w, r) }}'
