@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from importlib.metadata import PackageNotFoundError, version
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
+
+from ...importers.errors import InputError
 
 _PACKAGES = ("onnx", "onnxruntime-gpu", "onnxruntime", "torch", "onnx2torch", "netron", "numpy", "pillow")
 _EXTRAS = {
@@ -62,8 +64,12 @@ def _kernels() -> list[tuple[str, str]]:
 
 
 def _graphviz() -> str:
-    found = shutil.which("dot") or shutil.which("graphviz-pure")
-    return found or 'not found: apt install graphviz, or pip install "onnxray\\[graphviz]" (svg, png and pdf need it)'
+    from ...engine.structure.drawing.graphviz_program import program
+
+    try:
+        return program()
+    except InputError as error:
+        return escape(str(error))
 
 
 def _providers() -> str:
