@@ -73,6 +73,8 @@ def _graphviz() -> str:
 
 
 def _providers() -> str:
-    import onnxruntime
+    """onnxruntime's providers: those that work here, and why the others do not."""
+    from ...engine.providers import available, why_not
 
-    return ", ".join(name.removesuffix("ExecutionProvider") for name in onnxruntime.get_available_providers())
+    states = {name: why_not(name) for name in available()}
+    return "\n".join(name if reason is None else f"not {name}: {escape(reason)}" for name, reason in states.items())
