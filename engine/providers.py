@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _SUFFIX = "ExecutionProvider"
 _AUTOMATIC = ("CUDA", "CPU")  # tried in this order; the others (TensorRT compiles for minutes) only by name
-_SILENT, _ERRORS, _WARNINGS = 4, 3, 2  # onnxruntime's log levels; warnings are its default
+_SILENT, _WARNINGS = 4, 2  # onnxruntime's log levels; warnings are its default, errors it raises as well
 
 
 def choose_providers(names: Sequence[str] | None) -> list[str]:
@@ -146,7 +146,7 @@ def open_session(
     A model newer than this onnxruntime is lowered: its format version, then its operators by onnx's converter.
     Raises InputError when onnxruntime cannot run the model.
     """
-    options = _options(_ERRORS, arena=arena, folder=folder)
+    options = _options(_SILENT, arena=arena, folder=folder)
     while True:
         data = _with_outputs(proto, outputs)
         try:

@@ -43,6 +43,8 @@ def write_report(
     Raises InputError when the images cannot be read; then nothing is written.
     """
     path = Path(path)
+    if path.suffix.lower() not in (".html", ".htm"):
+        raise InputError(f"the report is a .html file, with its numbers as .json beside it; found {path}")
     if not path.parent.is_dir():
         raise InputError(f"expected a folder to write the report into, found none: {path.parent}")
     progress("summary")

@@ -135,6 +135,14 @@ def test_without_images_there_is_still_a_report(cli: Cli, tmp_path: Path) -> Non
     assert "Conv_0" in (tmp_path / "r.html").read_text()
 
 
+def test_the_page_is_html_so_that_its_numbers_have_a_file_of_their_own(cli: Cli, tmp_path: Path) -> None:
+    model = tiny_models.save(tmp_path / "tiny.onnx")
+    code, _, err = cli("report", model, "-o", tmp_path / "out.json")
+    assert code == 2
+    assert ".html file" in err
+    assert [path.name for path in tmp_path.iterdir()] == ["tiny.onnx"]
+
+
 def test_a_folder_without_images_is_refused_and_nothing_written(cli: Cli, tmp_path: Path) -> None:
     model = tiny_models.save(tmp_path / "tiny.onnx")
     (tmp_path / "empty").mkdir()

@@ -162,6 +162,14 @@ def test_a_wrong_input(value: np.ndarray, words: str) -> None:
         Session(model(tiny_models.CONV_NET)).run(value)
 
 
+def test_what_fails_on_the_way_is_one_error_and_no_noise(capfd: pytest.CaptureFixture[str]) -> None:
+    text = """<ir_version: 8, opset_import: ["" : 17]> g (float[1, N] x) => (float[1, M] y)
+    <int64[2] shape = {1, 3}> { y = Reshape (x, shape) }"""
+    with pytest.raises(InputError, match="onnxruntime stopped"):
+        Session(Model(tiny_models.model(text), Path("net.onnx"))).run({"x": np.zeros((1, 4), np.float32)})
+    assert capfd.readouterr() == ("", "")
+
+
 def test_an_unknown_tensor_offers_near_ones() -> None:
     with pytest.raises(InputError, match="no tensor 'conv9'; did you mean conv1"):
         Session(model(tiny_models.CONV_NET)).run(images(1, 1, 8, 8), ["conv9"])
