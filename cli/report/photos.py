@@ -14,7 +14,7 @@ from ...engine.methods.activations import Activations, LayerActivation, activati
 from ...engine.methods.predict import Predictions, predict
 from ...engine.model import Model
 from ...engine.render.image_grid import image_grid
-from ...engine.render.layer_card import shrunk, strip
+from ...engine.render.layer_card import MOST_CELLS, shrunk, strip
 from ...engine.session import Session
 from ...engine.structure.classifier import find_classifier
 from ...importers.errors import InputError
@@ -99,6 +99,8 @@ def _classes(predictions: Predictions) -> list[dict[str, str]]:
 def _feature_maps(layer: LayerActivation) -> dict[str, str]:
     shape = "×".join(map(str, layer.values.shape))
     caption = f"{shape}, {100 * layer.zeros:.0f} % zeros, mean {layer.mean:.3g}, largest {layer.max:.3g}"
+    if layer.values.ndim != 3 and layer.values.size > MOST_CELLS:
+        caption += f"; the first {MOST_CELLS} values"
     picture, columns = _picture(layer.values)
     return {
         "layer": layer.node or layer.tensor,

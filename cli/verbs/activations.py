@@ -20,7 +20,7 @@ from ...engine.images import ImageBatches, find_images
 from ...engine.methods.activations import Activations, LayerActivation, find_tensors
 from ...engine.methods.activations import activations as layer_answers
 from ...engine.model import Model
-from ...engine.render.layer_card import Card, layer_card
+from ...engine.render.layer_card import MOST_CELLS, Card, layer_card
 from ...engine.render.surface import surface as landscape
 from ...engine.results import file_name, write_bytes
 from ...engine.session import Session
@@ -161,7 +161,8 @@ def _card(found: Activations, layer: LayerActivation, look: _Look) -> Image.Imag
 
 def _note(layer: LayerActivation, channels: list[int] | None) -> str:
     if layer.values.ndim < 2:
-        return "one cell a value, all in one range of colours"
+        first = f"the first {MOST_CELLS} of {layer.values.size} values, " if layer.values.size > MOST_CELLS else ""
+        return f"{first}one cell a value, all in one range of colours"
     every = "every map has its own range of colours"
     if channels is None:
         return every if len(layer.values) > 1 else ""

@@ -22,6 +22,7 @@ _MARGIN, _GUTTER, _HEADER, _SIDE = 28, 36, 78, 240  # pixels
 _LAYOUTS = ((1, 1, 440), (3, 3, 300), (8, 4, 256), (math.inf, 8, 112))  # up to n maps: columns, pixels a side at most
 _GAP = 8
 _MIN_WIDTH = 540  # pixels beside the input, so that titles and notes fit
+MOST_CELLS = 4096  # values of a dense layer that are drawn
 _STRIP_CELLS, _STRIP_WIDTH, _CELL_HEIGHT, _MAX_CELL = 100, 900, 26, 24  # cells a row; pixels
 _STRIP_PITCH = _CELL_HEIGHT + 6
 
@@ -62,7 +63,7 @@ def layer_card(
     axes.set_axis_off()
     _text(figure, left, top + maps.height + 16, card.note, 9, MUTED)
     if values.ndim < 2:
-        for row in range(math.ceil(values.size / _STRIP_CELLS)):
+        for row in range(math.ceil(min(values.size, MOST_CELLS) / _STRIP_CELLS)):
             place = top + row * _STRIP_PITCH + _CELL_HEIGHT // 2
             _text(figure, left - 8, place, str(row * _STRIP_CELLS), 8, MUTED, ha="right")
     return to_picture(figure)
@@ -97,7 +98,9 @@ def shrunk(plane: np.ndarray, side: int) -> np.ndarray:
 
 
 def strip(values: np.ndarray, colormap: str = "viridis") -> Image.Image:  # values: [C]
-    """A dense layer: a cell a value, row by row, all in one range of colours; signed: blue below 0, red above."""
+    """A dense layer: a cell a value (of the first MOST_CELLS), row by row, all in one range of colours; signed: blue
+    below 0, red above."""
+    values = values[:MOST_CELLS]
     signed = bool(values.size and np.nanmin(values) < 0)
     width = min(len(values), _STRIP_CELLS)
     cell = min(_MAX_CELL, _STRIP_WIDTH // width)

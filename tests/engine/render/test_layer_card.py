@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from onnxray.engine.render import colormaps
-from onnxray.engine.render.layer_card import Card, layer_card, strip
+from onnxray.engine.render.layer_card import MOST_CELLS, Card, layer_card, strip
 from onnxray.engine.render.surface import surface
 from onnxray.importers.errors import InputError
 
@@ -28,6 +28,11 @@ def test_strip_has_a_cell_a_value() -> None:
         expected = table[round(255 * index / 249)]
         np.testing.assert_array_equal(pixels[row * 32 + 13, column * cell + cell // 2], expected)
     assert (pixels[2 * 32 + 13, 50 * cell :] == 255).all()  # the third row ends after 50 values
+
+
+def test_strip_of_very_many_values_shows_the_first() -> None:
+    values = np.arange(2_000_000, dtype=np.float32)
+    assert np.array_equal(np.asarray(strip(values)), np.asarray(strip(values[:MOST_CELLS])))
 
 
 def test_strip_of_signed_values_is_white_at_zero() -> None:
