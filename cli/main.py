@@ -25,7 +25,6 @@ VERBS: dict[str, str] = {
 
 USER_ERROR = 2
 BUG = 1
-INTERRUPTED = 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:

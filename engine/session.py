@@ -51,7 +51,8 @@ class Session:
 
     def run(
         self,
-        inputs: np.ndarray | Mapping[str, np.ndarray],  # [N, C, H, W] float32, or graph input -> array
+        inputs: np.ndarray
+        | Mapping[str, np.ndarray],  # [N, C, H, W] float32 (or what the only input takes), or graph input -> array
         tensors: Sequence[str] | None = None,  # names of any tensors of the graph; None: the graph's outputs
     ) -> dict[str, np.ndarray]:
         """Tensor name -> value, for all N images.
@@ -122,8 +123,11 @@ class Session:
 
         Raises InputError when one is missing, unknown or of another shape.
         """
-        named = inputs if isinstance(inputs, Mapping) else {image_input(self.model)[0]: inputs}
         declared = graph_inputs(self.model.proto)
+        if isinstance(inputs, Mapping):
+            named = inputs
+        else:  # sound and volumes too, where there is only one place for them
+            named = {next(iter(declared)) if len(declared) == 1 else image_input(self.model)[0]: inputs}
         for name in named:
             if name not in declared:
                 raise InputError(f"the network has no input {name!r}; {nearest_names(name, declared)}")

@@ -131,6 +131,14 @@ def test_a_network_that_merges_images_is_run_one_by_one() -> None:
     assert runner.run(batch)["tall"].shape == (3, 32)
 
 
+def test_an_array_enters_the_only_input_whatever_its_rank() -> None:
+    text = '<ir_version: 8, opset_import: ["" : 17]> g (float[N, 1, 9] x) => (float[N, 1, 9] y) { y = Relu (x) }'
+    sound = np.linspace(-1, 1, 18, dtype=np.float32).reshape(2, 1, 9)
+    np.testing.assert_array_equal(
+        Session(Model(tiny_models.model(text), Path("a.onnx"))).run(sound)["y"], sound.clip(0)
+    )
+
+
 def test_two_inputs() -> None:
     runner = Session(model(TWO_INPUTS))
     feeds = {"image": images(40, 1, 2, 2), "more": images(40, 3)}
