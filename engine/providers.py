@@ -115,13 +115,18 @@ def _identity() -> bytes:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8).SerializeToString()
 
 
-def _options(severity: int, *, arena: bool = True, folder: Path | None = None) -> ort.SessionOptions:
+def _options(
+    severity: int, *, arena: bool = True, folder: Path | None = None, profile: Path | None = None
+) -> ort.SessionOptions:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = severity
     # The arena keeps every buffer it ever had; under a memory budget it must not.
     options.enable_cpu_mem_arena = options.enable_mem_pattern = arena
+    if profile is not None:
+        options.enable_profiling, options.profile_file_prefix = True, str(profile)
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     if folder is not None:
         options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder))
     return options
@@ -140,13 +145,14 @@ def open_session(
     *,
     folder: Path | None = None,  # where the weights lie that are not in `proto`
     arena: bool = True,
+    profile: Path | None = None,  # where onnxruntime writes what each node took, as the file has it: not optimised
 ) -> ort.InferenceSession:
     """An onnxruntime session that gives `outputs` too. They survive its optimisations, being outputs of the graph.
 
     A model newer than this onnxruntime is lowered: its format version, then its operators by onnx's converter.
     Raises InputError when onnxruntime cannot run the model.
     """
-    options = _options(_SILENT, arena=arena, folder=folder)
+    options = _options(_SILENT, arena=arena, folder=folder, profile=profile)
     while True:
         data = _with_outputs(proto, outputs)
         try:

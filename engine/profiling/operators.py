@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ...importers.errors import InputError
+from ..providers import open_session
+
 if TYPE_CHECKING:
     from ..model import Model
 
@@ -29,24 +32,17 @@ def time_operators(
     onnxruntime's graph optimisations are off, so that every node of the file is measured as itself; a run with them
     on is faster. Input: seeded normal noise, batch 1. Raises InputError when onnxruntime cannot run the model.
     """
-    import onnxruntime
-
-    from ...importers.errors import InputError
-
     with tempfile.TemporaryDirectory() as folder:
-        options = onnxruntime.SessionOptions()
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-        options.log_severity_level = 3
-        options.enable_profiling = True
-        options.profile_file_prefix = str(Path(folder) / "profile")
+        session = open_session(
+            model.proto, (), ["CPUExecutionProvider"], folder=model.folder, profile=Path(folder) / "profile"
+        )
         try:
-            session = onnxruntime.InferenceSession(
-                model.proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
-            )
             _run(session, _noise(model), seconds, runs)
         except Exception as error:  # onnxruntime has a dozen error types and documents none
             raise InputError(f"{model.path}: onnxruntime cannot run the model to measure it ({error})") from error
-        events = json.loads(Path(session.end_profiling()).read_text("utf-8"))
+        finally:
+            profile = session.end_profiling()
+        events = json.loads(Path(profile).read_text("utf-8"))
     return _medians(events)
 
 
