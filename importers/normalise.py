@@ -14,6 +14,7 @@ import numpy as np
 import onnx
 from onnx import NodeProto, helper, inliner, numpy_helper
 
+from .bodies import is_weight, lift_body_weights
 from .errors import InputError
 from .names import make_printable
 from .opset import STANDARD, relabel_functions
@@ -46,7 +47,9 @@ def normalise(proto: onnx.ModelProto) -> None:
     separate_inputs(proto)
     sort_nodes(proto.graph)
     name_nodes(proto.graph)
-    lift_constants(proto)
+    lift_constants(proto.graph)
+    lift_body_weights(proto.graph)
+    proto.ir_version = max(proto.ir_version, _INITIALIZERS_NEED_NO_INPUT)
 
 
 def check_attributes(nodes: Iterable[NodeProto], depth: int = 0, references: bool = False) -> None:
@@ -184,24 +187,25 @@ def _free_name(name: str, taken: set[str]) -> str:
     return f"{name}_{number}"
 
 
-def lift_constants(proto: onnx.ModelProto) -> None:
-    """Turn Constant nodes into initializers, so that weights are found in one place.
+def lift_constants(graph: onnx.GraphProto, weights_only: bool = False) -> None:
+    """Turn Constant nodes into initializers, so that weights are found in one place; in bodies only what is a weight.
 
     Some writers (Paddle) keep every weight in a Constant node. One whose value is an output of the graph stays.
     """
-    graph = proto.graph
     outputs = {value.name for value in graph.output}
     kept: list[NodeProto] = []
     for node in graph.node:
+        for attribute in node.attribute:
+            for body in subgraphs(attribute):
+                lift_constants(body, weights_only=True)
         tensor = None if set(node.output) & outputs else _constant(node)
-        if tensor is None:
+        if tensor is None or (weights_only and not is_weight(tensor)):
             kept.append(node)
         else:
             graph.initializer.append(tensor)
     if len(kept) < len(graph.node):
         del graph.node[:]
         graph.node.extend(kept)
-        proto.ir_version = max(proto.ir_version, _INITIALIZERS_NEED_NO_INPUT)
 
 
 def _constant(node: NodeProto) -> onnx.TensorProto | None:

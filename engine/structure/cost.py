@@ -12,7 +12,16 @@ import numpy as np
 
 from .graph import Graph, Node
 from .macs import UnknownShape, known_shape, macs, output_shape
-from .semantics import ELEMENTWISE, GLOBAL_POOLS, NORMALISATIONS, POOLS, REDUCTIONS, SOFTMAXES, constant_tensors
+from .semantics import (
+    ELEMENTWISE,
+    GLOBAL_POOLS,
+    NORMALISATIONS,
+    POOLS,
+    REDUCTIONS,
+    SOFTMAXES,
+    constant_tensors,
+    read_by_bodies,
+)
 from .shapes import TensorType
 
 # Which inputs may hold learned values, for the operators whose other inputs only configure them.
@@ -120,12 +129,19 @@ class Costs:
         return all(name in self.constant for name in node.outputs if name)
 
     def _weights(self, node: Node) -> Iterator[Parameter]:
-        for name in _chosen(node, _LEARNED_INPUTS.get(node.op, range(len(node.inputs)))):
+        for name in (
+            *_chosen(node, _LEARNED_INPUTS.get(node.op, range(len(node.inputs)))),
+            *self._read_by_bodies(node),
+        ):
             if name not in self.constant or (node.op in ELEMENTWISE - {"PRelu"} and self._elements(name) <= 1):
                 continue
             parameter = self._parameter(name)
             if parameter is not None and (_is_float(parameter.dtype) or self._is_quantised(node, name)):
                 yield parameter
+
+    def _read_by_bodies(self, node: Node) -> list[str]:
+        """What the bodies of an If, Loop or Scan read from outside; single numbers there are no weights."""
+        return [name for name in read_by_bodies(node) if self._elements(name) > 1]
 
     def _is_quantised(self, node: Node, name: str) -> bool:
         """Integers are weights where the operator says so, or where they reach the node as dequantised floats."""

@@ -62,9 +62,14 @@ def bodies(node: Node) -> Iterator[onnx.GraphProto]:
 
 def operands(node: Node) -> tuple[str, ...]:
     """Every tensor the node reads: its inputs, and what its sub-graphs read from outside."""
-    read = dict.fromkeys(name for name in node.inputs if name)
+    return tuple(dict.fromkeys(name for name in (*node.inputs, *read_by_bodies(node)) if name))
+
+
+def read_by_bodies(node: Node) -> tuple[str, ...]:
+    """What the node's sub-graphs read from outside."""
     inner = tuple(bodies(node))
     made = {name for body in inner for name in _made_in(body)}
+    read: dict[str, None] = {}
     for body in inner:
         used = (*(name for step in body.node for name in step.input), *(value.name for value in body.output))
         read.update(dict.fromkeys(name for name in used if name and name not in made))

@@ -13,6 +13,7 @@ from onnx.reference import ReferenceEvaluator
 from ...importers.errors import InputError, nearest_names
 from .cost import Costs
 from .graph import Graph, Node
+from .semantics import read_by_bodies
 
 _NORM = {1: "scale", 2: "bias"}
 _LINEAR = {1: "weight", 2: "bias"}
@@ -66,7 +67,7 @@ def _uses(graph: Graph) -> Iterator[Weight]:
     costs = Costs(graph)
     for node, cost in zip(graph.nodes, costs.nodes, strict=True):
         learned = {parameter.name for parameter in cost.weights}
-        for position, name in enumerate(node.inputs):
+        for position, name in enumerate((*node.inputs, *read_by_bodies(node))):
             root = _root(graph, name, learned)
             statistic = (node.op, position) in _STATISTICS and name in graph.initializers
             if root in learned or statistic:
@@ -115,7 +116,7 @@ def read_weight(graph: Graph, weight: Weight) -> np.ndarray:
     """
     if weight.role == "constant" or weight.node is None:
         return _numeric(weight.name, graph.weight(weight.name))
-    name = weight.node.inputs[weight.position]
+    name = (*weight.node.inputs, *read_by_bodies(weight.node))[weight.position]
     values = graph.weight(name) if name in graph.initializers else computed(graph, name)
     scales = _SCALES.get(weight.node.op)
     if scales is not None and weight.position == scales[0]:
