@@ -12,7 +12,6 @@ from typing import Annotated
 import typer
 from PIL import Image
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
 from ...engine import quantities
@@ -25,6 +24,7 @@ from ...engine.render.surface import surface as landscape
 from ...engine.results import file_name, write_bytes
 from ...engine.session import Session
 from ...importers.errors import InputError
+from ..console import table_console
 from ..images import ImagesArgument, MemoryOption, ProvidersOption, progress_bar, warn_skipped
 from ..options import takes_model
 from .predict import print_classes
@@ -99,7 +99,7 @@ def _stream(session: Session, images: list[str], layer: list[str] | None, path: 
 
 
 def _print(found: Activations) -> None:
-    console = Console(markup=False, emoji=False)
+    console = table_console()
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("tensor", overflow="fold")
     table.add_column("shape", no_wrap=True)
@@ -112,7 +112,7 @@ def _print(found: Activations) -> None:
         shape = quantities.shape(layer.values.shape)
         table.add_row(layer.tensor, shape, *numbers, quantities.share(layer.zeros), active)
     console.print(table)
-    console.print(f"Layers: {found.rule}.", highlight=False)
+    console.print(f"Layers: {found.rule}.")
     if found.predictions is not None:
         print_classes(console, found.predictions)
 

@@ -11,6 +11,7 @@ import typer
 from ...engine import quantities
 from ...engine.model import Model
 from ...importers.errors import InputError
+from ..console import table_console
 from ..options import takes_model
 
 if TYPE_CHECKING:
@@ -60,19 +61,17 @@ def _target(model: Model, output: Path | None) -> Path:
 
 
 def _print(model: Model, target: Path, certificate: Certificate | None, per_layer: bool) -> None:
-    from rich.console import Console
-
-    console = Console(highlight=False)
+    console = table_console()
     graph = model.proto.graph
     weights = sum(prod(tensor.dims) for tensor in graph.initializer)
     size = quantities.size(target.stat().st_size)
-    console.print(f"{target}: {len(graph.node)} nodes, {weights:,} weights, {size}", soft_wrap=True, markup=False)
+    console.print(f"{target}: {len(graph.node)} nodes, {weights:,} weights, {size}", soft_wrap=True)
     if certificate is None:
         return
     if certificate.outputs or certificate.inner:
         console.print(_table(certificate, per_layer))
     for line in certificate.verdict():
-        console.print(line, soft_wrap=True, markup=False)
+        console.print(line, soft_wrap=True)
 
 
 def _table(certificate: Certificate, per_layer: bool) -> Table:
@@ -94,6 +93,6 @@ def _table(certificate: Certificate, per_layer: bool) -> Table:
 def _add_row(table: Table, row: Comparison) -> None:
     from rich.text import Text
 
-    verdict = "[green]ok[/]" if row.passed else "[red]differs[/]"
+    verdict = Text("ok", "green") if row.passed else Text("differs", "red")
     shape = "x".join(map(str, row.shape)) or "scalar"
     table.add_row(Text(row.name), shape, f"{row.difference:.2g}", f"{row.relative:.2g}", verdict)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, version
 
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from ...importers.errors import InputError
+from ..console import table_console
 
 _PACKAGES = ("onnx", "onnxruntime-gpu", "onnxruntime", "torch", "onnx2torch", "netron", "numpy", "pillow")
 _EXTRAS = {
@@ -30,7 +29,7 @@ def doctor() -> None:
         ("runtime", _providers()),
     ):
         table.add_row(part, state)
-    Console().print(table)
+    table_console().print(table)
 
 
 def _packages() -> list[tuple[str, str]]:
@@ -40,7 +39,7 @@ def _packages() -> list[tuple[str, str]]:
 
 def _extras() -> list[tuple[str, str]]:
     return [
-        (name, _version(name) or f'not installed: pip install "onnxray\\[{extra}]"') for name, extra in _EXTRAS.items()
+        (name, _version(name) or f'not installed: pip install "onnxray[{extra}]"') for name, extra in _EXTRAS.items()
     ]
 
 
@@ -69,7 +68,7 @@ def _graphviz() -> str:
     try:
         return program()
     except InputError as error:
-        return escape(str(error))
+        return str(error)
 
 
 def _providers() -> str:
@@ -77,4 +76,4 @@ def _providers() -> str:
     from ...engine.providers import available, why_not
 
     states = {name: why_not(name) for name in available()}
-    return "\n".join(name if reason is None else f"not {name}: {escape(reason)}" for name, reason in states.items())
+    return "\n".join(name if reason is None else f"not {name}: {reason}" for name, reason in states.items())

@@ -20,6 +20,7 @@ from ...engine.methods.predict import Predictions
 from ...engine.methods.predict import predict as predict_classes
 from ...engine.model import Model
 from ...importers.errors import InputError
+from ..console import table_console
 from ..images import ImagesArgument, MemoryOption, ProvidersOption, progress_bar, warn_skipped
 from ..options import takes_model
 
@@ -68,11 +69,11 @@ def _rows(found: Predictions) -> Iterator[tuple[object, ...]]:
 
 
 def _print(found: Predictions, accuracies: dict[str, float]) -> None:
-    console = Console(markup=False, emoji=False)
+    console = table_console()
     print_classes(console, found)
     if accuracies:
         told = ", ".join(f"{name} {100 * share:.1f} %" for name, share in accuracies.items())
-        console.print(f"accuracy on {len(found.images)} images: {told}", highlight=False)
+        console.print(f"accuracy on {len(found.images)} images: {told}")
 
 
 def print_classes(console: Console, found: Predictions) -> None:
@@ -88,7 +89,7 @@ def print_classes(console: Console, found: Predictions) -> None:
         if rank == found.indices.shape[1]:
             table.add_section()
     console.print(table)
-    console.print(f"{found.classes} classes, output {found.output}: {found.note}.", highlight=False)
+    console.print(f"{found.classes} classes, output {found.output}: {found.note}.")
 
 
 def _bar(probability: object) -> str:

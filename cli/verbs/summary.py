@@ -5,14 +5,12 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal
 
 import typer
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -22,11 +20,11 @@ from ...engine.results import plain
 from ...engine.structure.receptive_field import ReceptiveField
 from ...engine.structure.summary import Layer, Summary, summarize
 from ...importers.errors import InputError
+from ..console import end_of, table_console
 from ..options import takes_model
 
 _COLUMNS = ("layer", "op", "output", "parameters", "MACs", "memory", "field / stride / start")
 _NUMBERS = {"parameters", "MACs", "memory"}
-_PIPED_WIDTH = 140  # columns where the output is no terminal and nobody says how wide it is
 _SHORTEST_NAME = 10
 _NARROW = 110  # below it texts are shortened so that 80 columns hold the table
 
@@ -78,9 +76,7 @@ def _short_op(op: str) -> str:
 
 
 def _print(found: Summary, rows: Sequence[Layer], every: bool, note: str) -> None:
-    console = Console(highlight=False)
-    if not console.is_terminal and "COLUMNS" not in os.environ:
-        console = Console(highlight=False, width=_PIPED_WIDTH)
+    console = table_console()
     narrow = console.width < _NARROW
     console.print(Text.assemble((found.model, "bold"), "  ", _inputs(found)))
     console.print(_table([_cells(row, narrow) for row in rows], narrow, console.width))
@@ -101,13 +97,8 @@ def _table(cells: Sequence[tuple[str, ...]], narrow: bool, width: int) -> Table:
         justify: Literal["left", "right"] = "right" if column in _NUMBERS else "left"
         table.add_column(heading, justify=justify, no_wrap=True)
     for name, *rest in cells:
-        table.add_row(_end_of(name, room), *rest)
+        table.add_row(end_of(name, room), *rest)
     return table
-
-
-def _end_of(name: str, room: int) -> Text:
-    """The last part of a name that is too long says more than the first."""
-    return Text(name if len(name) <= room else "…" + name[len(name) - room + 1 :])
 
 
 def _inputs(found: Summary) -> str:

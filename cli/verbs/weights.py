@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +12,6 @@ from typing import Annotated, Literal
 import typer
 from PIL import Image
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -24,6 +22,7 @@ from ...engine.render.histogram import Histogram, histograms, sparkline
 from ...engine.results import file_name, write_bytes, write_text
 from ...engine.structure.filters import FilterKinds, all_filters, filter_kinds, filters, first_layer
 from ...engine.structure.weights import WeightRow, WeightStatistics, export_weights, weight_statistics
+from ..console import end_of, table_console
 from ..options import takes_model
 
 # Column -> the width from which it is shown.
@@ -135,9 +134,7 @@ def _save(picture: Image.Image, path: Path) -> None:
 def _print(
     found: WeightStatistics, rows: Sequence[WeightRow], kinds: FilterKinds | None, written: Sequence[str]
 ) -> None:
-    console = Console(highlight=False)
-    if not console.is_terminal and "COLUMNS" not in os.environ:
-        console = Console(highlight=False, width=_PIPED_WIDTH)
+    console = table_console(_PIPED_WIDTH)
     console.print(Text(found.model, "bold"))
     shown = [name for name in _ORDER if _COLUMNS[name] <= console.width]
     console.print(_table([_cells(row) for row in rows], shown, console.width))
@@ -185,13 +182,8 @@ def _table(cells: Sequence[dict[str, str]], shown: Sequence[str], width: int) ->
         justify: Literal["left", "right"] = "left" if name in _TEXTS else "right"
         table.add_column(name, justify=justify, no_wrap=True)
     for row in cells:
-        table.add_row(*(_end_of(row[name], widths[name]) for name in shown))
+        table.add_row(*(end_of(row[name], widths[name]) for name in shown))
     return table
-
-
-def _end_of(text: str, room: int) -> Text:
-    """The last part of a name that is too long says more than the first."""
-    return Text(text if len(text) <= room else "…" + text[len(text) - room + 1 :])
 
 
 def _facts(
