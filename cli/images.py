@@ -12,7 +12,7 @@ import typer
 
 ImagesArgument: TypeAlias = Annotated[
     list[str],
-    typer.Argument(metavar="IMAGES…", help="Image files, folders, globs, or .npy and .npz arrays."),
+    typer.Argument(metavar="IMAGES", help="Image files, folders, globs, or .npy and .npz arrays."),
 ]
 MemoryOption: TypeAlias = Annotated[
     str | None, typer.Option(metavar="SIZE", help="What the process may hold at once: 2GB, 500MB.")
@@ -26,12 +26,12 @@ _NAMED = 3  # broken images that the warning names
 
 
 def warn_skipped(skipped: Sequence[tuple[object, str]], total: int) -> None:
-    """One line on stderr: how many images were left out, which, and why the first."""
+    """One line on stderr: how many images were left out, why the first, and which others. A reason names its image."""
     if not skipped:
         return
-    names = ", ".join(Path(str(path)).name for path, _ in skipped[:_NAMED])
-    more = ", …" if len(skipped) > _NAMED else ""
-    print(f"warning: skipped {len(skipped)} of {total} images: {names}{more}; {skipped[0][1]}", file=sys.stderr)
+    others = ", ".join(Path(str(path)).name for path, _ in skipped[1:_NAMED])
+    rest = f"; also {others}{', …' if len(skipped) > _NAMED else ''}" if others else ""
+    print(f"warning: skipped {len(skipped)} of {total} images: {skipped[0][1]}{rest}", file=sys.stderr)
 
 
 @contextlib.contextmanager

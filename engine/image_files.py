@@ -118,7 +118,7 @@ def decode(path: Path) -> np.ndarray:
     except FileNotFoundError:
         raise InputError(f"{path}: expected an image, but there is no such file") from None
     except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, struct.error, EOFError, their own …
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = " ".join(str(error).replace(repr(str(path)), "").split()) or type(error).__name__
         raise InputError(f"{path}: expected an image, but it cannot be read ({reason})") from None
 
 

@@ -14,6 +14,7 @@ from jinja2 import Environment, PackageLoader
 from ...engine import quantities
 from ...engine.model import Model
 from ...engine.results import plain, write_text
+from ...engine.session import Session
 from ...engine.structure.drawing.draw import to_svg
 from ...engine.structure.summary import summarize
 from ...importers.errors import InputError
@@ -36,6 +37,7 @@ def write_report(
     *,
     top: int = 5,
     shown: int = 12,  # images with their feature maps on the page; report.json has the predictions of all
+    session: Session | None = None,  # what runs the images; None: one on the best provider
     progress: Progress = lambda stage: None,
 ) -> Written:
     """One self-contained HTML page about `model` at `path`, and the same numbers as JSON beside it.
@@ -52,7 +54,7 @@ def write_report(
     progress("weights")
     weights = weight_figures.section(model)
     progress("images")
-    seen = photos.section(model, images, top, shown) if images else photos.NOTHING
+    seen = photos.section(model, session or model.session(), images, top, shown) if images else photos.NOTHING
     progress("drawing")
     drawing, caption = _drawing(model)
     origin = facts.provenance(model)

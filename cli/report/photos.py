@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ...engine.images import find_images
+from ...engine.images import find_images, read_image
 from ...engine.methods.activations import Activations, LayerActivation, activations
 from ...engine.methods.predict import Predictions, predict
 from ...engine.model import Model
@@ -26,12 +26,11 @@ _COLUMNS = 8
 _PLANE, _LONE_PLANE = 52, 208  # pixels: side of one drawn channel at most, of many and of one
 
 
-def section(model: Model, images: Sequence[str | Path], top: int, shown: int) -> Section:
+def section(model: Model, session: Session, images: Sequence[str | Path], top: int, shown: int) -> Section:
     """Predictions of all images; pictures and feature maps of the first `shown` that can be read.
 
-    Raises InputError when none can.
+    Raises InputError when none can, or the network takes no images.
     """
-    session = model.session()
     paths = find_images([str(path) for path in images])
     classes = (
         predict(model, [str(path) for path in paths], top, session=session) if find_classifier(model.graph) else None
@@ -61,9 +60,11 @@ def _look(
         if len(seen) == shown:
             break
         try:
-            seen.append(activations(model, path, top=top, session=session))
+            read_image(path)
         except InputError as error:
             skipped.append({"name": path.name, "reason": str(error)})
+        else:  # what goes wrong from here on is not the picture's fault
+            seen.append(activations(model, path, top=top, session=session))
     return seen, skipped
 
 

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from ...engine.model import Model
+from ..images import MemoryOption, ProvidersOption
 from ..options import takes_model
 from ..report.page import write_report
 
@@ -21,6 +22,8 @@ def report(
     ] = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="The page; default: MODEL.html here.")] = None,
     top: Annotated[int, typer.Option(min=1, help="How many classes an image.")] = 5,
+    memory: MemoryOption = None,
+    provider: ProvidersOption = None,
     shown: Annotated[int, typer.Option(min=1, help="How many images get feature maps on the page.")] = 12,
 ) -> None:
     """One offline HTML page: architecture, layers, weights, images, provenance; and report.json beside it."""
@@ -34,8 +37,9 @@ def report(
             output or Path(f"{model.name}.html"),
             top=top,
             shown=shown,
+            session=model.session(providers=provider, memory=memory),
             progress=lambda stage: status.update(f"report: {stage}"),
         )
     print(written.path)
-    for name, reason in written.skipped:
-        print(f"warning: skipped {name}: {reason}", file=sys.stderr)
+    for _, reason in written.skipped:
+        print(f"warning: skipped {reason}", file=sys.stderr)

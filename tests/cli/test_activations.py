@@ -70,7 +70,7 @@ def test_many_images_to_zarr(network: Path, photo: Path, tmp_path: Path, cli: Ru
     code, out, err = cli(*words, "--memory", "1GB", "--layer", "relu1")
     assert code == 0
     assert "1 tensors of 2 images" in " ".join(out.split())
-    assert "skipped 1 of 3 images: broken.png" in err
+    assert "skipped 1 of 3 images: " in err and "broken.png: expected an image" in err
     assert zarr.open_group(tmp_path / "out.zarr", mode="r")["tensors/relu1"].shape == (2, 2, 8, 8)
 
 
