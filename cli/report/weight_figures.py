@@ -6,11 +6,13 @@ from ...engine import quantities
 from ...engine.model import Model
 from ...engine.render.filter_sheet import filter_grid, kinds_text
 from ...engine.render.histogram import sparkline
+from ...engine.results import plain
 from ...engine.structure.filters import Filters, filter_kinds, filters, first_layer
 from ...engine.structure.weights import WeightRow, WeightStatistics, weight_statistics
 from .section import Cell, Section, embed
 
 _COLUMNS = ("Tensor", "Shape", "Type", "Min", "Max", "Mean", "Std", "Zeros", "Dead", "Repeated", "Norm", "Distribution")
+_LISTED = 100  # dead and duplicate filters whose numbers report.json holds, a tensor
 
 
 def section(model: Model) -> Section:
@@ -23,7 +25,7 @@ def section(model: Model) -> Section:
         "weight_columns": _COLUMNS,
         "weight_rows": [_row(row) for row in statistics.rows],
     }
-    return Section(page, {"weights": statistics.to_json()})
+    return Section(page, {"weights": [_numbers(row) for row in statistics.rows]})
 
 
 def _shown(model: Model, statistics: WeightStatistics) -> list[Filters]:
@@ -64,6 +66,12 @@ def _caption(statistics: WeightStatistics) -> str:
 
 def _filters(number: int) -> str:
     return {0: "no filter is", 1: "1 filter is"}.get(number, f"{number} filters are")
+
+
+def _numbers(row: WeightRow) -> dict[str, Any]:
+    """The row for report.json: a network of millions of dead filters must not fill it with their numbers."""
+    counts = {"dead_filters": len(row.dead), "duplicate_filters": len(row.duplicates)}
+    return {**plain(row), **counts, "dead": row.dead[:_LISTED], "duplicates": row.duplicates[:_LISTED]}
 
 
 def _row(row: WeightRow) -> list[Cell]:
