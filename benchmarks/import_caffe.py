@@ -6,6 +6,7 @@ Run: python benchmarks/import_caffe.py [FOLDER of the shared models]
 
 from __future__ import annotations
 
+import os
 import statistics
 import sys
 import tempfile
@@ -87,7 +88,7 @@ def compare(name: str, prototxt: Path, caffemodel: Path, repeats: int = REPEATS)
 
 def main() -> None:
     """A row a model."""
-    default = Path(__file__).resolve().parents[2] / "shared" / "models"
+    default = Path(os.environ.get("ONNXRAY_SHARED", Path(__file__).resolve().parents[2] / "shared")) / "models"
     folder = (Path(sys.argv[1]) if len(sys.argv) > 1 else default) / "caffe"
     for name, weights, prototxt in MODELS:
         compare(name, folder / prototxt, folder / weights)

@@ -6,9 +6,12 @@ import contextlib
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
+
+if TYPE_CHECKING:
+    from ..importers.input_spec import InputSpec
 
 ImagesArgument: TypeAlias = Annotated[
     list[str],
@@ -23,6 +26,7 @@ ProvidersOption: TypeAlias = Annotated[
 ]
 
 _NAMED = 3  # broken images that the warning names
+_DECISIVE = ("mean", "scale", "channel_order")
 
 
 def warn_skipped(skipped: Sequence[tuple[object, str]], total: int) -> None:
@@ -32,6 +36,30 @@ def warn_skipped(skipped: Sequence[tuple[object, str]], total: int) -> None:
     others = ", ".join(Path(str(path)).name for path, _ in skipped[1:_NAMED])
     rest = f"; also {others}{', …' if len(skipped) > _NAMED else ''}" if others else ""
     print(f"warning: skipped {len(skipped)} of {total} images: {skipped[0][1]}{rest}", file=sys.stderr)
+
+
+def warn_assumed(spec: InputSpec) -> None:
+    """One line on stderr where nobody said how pixels become the network's input: wrong guesses give wrong classes."""
+    guesses = assumptions(spec)
+    if guesses:
+        print(f"warning: {guesses}", file=sys.stderr)
+
+
+def assumptions(spec: InputSpec) -> str:
+    """What was assumed about the pixels' scale and order, and how to say better; empty when it was all stated."""
+    assumed = [name for name in _DECISIVE if spec.origin.get(name, "").startswith("assumed")]
+    if spec.channel_order == "GREY":
+        assumed = [name for name in assumed if name != "channel_order"]
+    if not {"mean", "scale"} & set(assumed):
+        return ""
+    values = {"mean": _numbers(spec.mean), "scale": _numbers(spec.scale), "channel_order": spec.channel_order}
+    told = ", ".join(f"{name.replace('_', ' ')} {values[name]}" for name in assumed)
+    advice = "if that is wrong, so are the results: see --mean, --scale, --bgr"
+    return f"nothing says how pixels enter the network; assumed {told}; {advice}"
+
+
+def _numbers(values: Sequence[float]) -> str:
+    return " ".join(f"{value:.4g}" for value in dict.fromkeys(values))
 
 
 @contextlib.contextmanager

@@ -18,6 +18,7 @@ from ...engine.render.layer_card import MOST_CELLS, shrunk, strip
 from ...engine.session import Session
 from ...engine.structure.classifier import find_classifier
 from ...importers.errors import InputError
+from ..images import assumptions
 from .section import Section, embed
 
 NOTHING = Section(page={"images": [], "skipped": []}, data={"predictions": None, "activations": []})
@@ -43,6 +44,7 @@ def section(model: Model, session: Session, images: Sequence[str | Path], top: i
     page = {
         "images": [_entry(found) for found in seen],
         "images_caption": _caption(seen[0], len(paths), len(seen)),
+        "assumed": assumptions(model.spec),
         "skipped": skipped,
     }
     return Section(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ...engine import quantities
 from ...engine.model import Model
 from ...engine.render.filter_sheet import filter_grid, kinds_text

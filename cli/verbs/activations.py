@@ -24,12 +24,13 @@ from ...engine.render.surface import surface as landscape
 from ...engine.results import file_name, write_bytes
 from ...engine.session import Session
 from ...importers.errors import InputError
-from ..console import table_console
-from ..images import ImagesArgument, MemoryOption, ProvidersOption, progress_bar, warn_skipped
+from ..console import end_of, table_console
+from ..images import ImagesArgument, MemoryOption, ProvidersOption, progress_bar, warn_assumed, warn_skipped
 from ..options import takes_model
 from .predict import print_classes
 
 _ACTIVE = 3  # most active channels in the table
+_NUMBERS_WIDTH, _SHORTEST_NAME = 76, 12  # columns of the table beside the tensor's name, and of that at least
 _NAMED = 3  # tensors in a message
 _TITLE = 84  # characters
 
@@ -62,16 +63,18 @@ def activations(
     session = model.session(providers=provider, memory=memory)
     if zarr is not None:
         _stream(session, images, layer, zarr)
+        warn_assumed(model.spec)
         return
     found = layer_answers(model, _only(images), layer, top=top, session=session)
     if output is not None:
         written = _write(found, output, _Look(colormap, maps, surface))
     if json_:
         print(json.dumps(found.to_json(), indent=1))
-        return
-    _print(found)
-    if output is not None:
-        print(f"{written} pictures, activations.json and activations.npz in {output}")
+    else:
+        _print(found)
+        if output is not None:
+            print(f"{written} pictures, activations.json and activations.npz in {output}")
+    warn_assumed(model.spec)
 
 
 def _only(images: list[str]) -> str:
@@ -101,7 +104,8 @@ def _stream(session: Session, images: list[str], layer: list[str] | None, path: 
 def _print(found: Activations) -> None:
     console = table_console()
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("tensor", overflow="fold")
+    table.add_column("tensor", no_wrap=True)
+    room = max(console.width - _NUMBERS_WIDTH, _SHORTEST_NAME)
     table.add_column("shape", no_wrap=True)
     for name in ("mean", "std", "min", "max", "zeros"):
         table.add_column(name, justify="right", no_wrap=True)
@@ -110,7 +114,7 @@ def _print(found: Activations) -> None:
         numbers = (f"{value:.3g}" for value in (layer.mean, layer.std, layer.min, layer.max))
         active = " ".join(str(channel) for channel in layer.most_active[:_ACTIVE])
         shape = quantities.shape(layer.values.shape)
-        table.add_row(layer.tensor, shape, *numbers, quantities.share(layer.zeros), active)
+        table.add_row(end_of(layer.tensor, room), shape, *numbers, quantities.share(layer.zeros), active)
     console.print(table)
     console.print(f"Layers: {found.rule}.")
     if found.predictions is not None:

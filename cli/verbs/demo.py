@@ -17,7 +17,7 @@ def demo(
     from ...importers.demo_network import demo_images, demo_network
     from ..report.page import write_report
 
+    photos = demo_images()
     print("EfficientNet-Lite0 becomes ONNX (once, some ten seconds) …", file=sys.stderr)
-    model = load(demo_network())
-    write_report(model, demo_images(), output)
+    write_report(load(demo_network()), photos, output)
     print(f"report: {output.resolve()}")

@@ -21,7 +21,7 @@ from ...engine.methods.predict import predict as predict_classes
 from ...engine.model import Model
 from ...importers.errors import InputError
 from ..console import table_console
-from ..images import ImagesArgument, MemoryOption, ProvidersOption, progress_bar, warn_skipped
+from ..images import ImagesArgument, MemoryOption, ProvidersOption, progress_bar, warn_assumed, warn_skipped
 from ..options import takes_model
 
 _COLUMNS = ("image", "rank", "class", "label", "probability", "logit")
@@ -59,6 +59,7 @@ def predict(
     else:
         _print(found.cut(top), accuracies)
     warn_skipped(found.skipped, len(found.images) + len(found.skipped))
+    warn_assumed(model.spec)
 
 
 def _rows(found: Predictions) -> Iterator[tuple[object, ...]]:

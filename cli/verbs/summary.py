@@ -117,10 +117,8 @@ def _totals(found: Summary, every: bool, note: str) -> Iterator[tuple[str, str]]
     held = (
         f"at least {quantities.size(sum(peak.alive.values()))}" if peak.bytes is None else quantities.size(peak.bytes)
     )
-    yield (
-        "memory",
-        f"{quantities.size(found.total_activation_bytes)} of activations; {held} at once{f', at {peak.node}' if peak.node else ''}",
-    )
+    place = f", at {peak.node}" if peak.node else ""
+    yield "memory", f"{quantities.size(found.total_activation_bytes)} of activations; {held} at once{place}"
     if found.image_input:
         yield "field", f"size / stride / start in pixels of {found.image_input}; height×width where they differ"
     else:

@@ -18,7 +18,7 @@ from .reader import Layer, array, read_prototxt
 from .source import Source
 from .wire_schema import message_class
 
-_CUSTOM = "Caffe's custom, as no file states it"  # OpenCV's channel order, pixels 0..255
+_CUSTOM = "Caffe's convention, as no file states it"  # OpenCV's channel order, pixels 0..255
 _SOURCES = ("transform_param", "data_param", "image_data_param", "window_data_param")  # newest first
 
 

@@ -27,7 +27,7 @@ def photo(tmp_path: Path) -> Path:
 
 
 def test_tables(network: Path, photo: Path, cli: Run) -> None:
-    code, out, err = cli("activations", network, photo)
+    code, out, err = cli("activations", network, photo, "--mean", 0, "--scale", 1)
     assert (code, err) == (0, "")
     for word in ("relu1", "2×8×8", "flat", "softmax", "most active"):
         assert word in out

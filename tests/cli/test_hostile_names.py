@@ -60,9 +60,9 @@ def hostile(tmp_path: Path) -> Path:
         "view --overlay OUT/o.json",
         "convert -o OUT/c.onnx",
         "report -o OUT/r.html",
-        "activations IN/x.png --layer * -o OUT/a",
-        "activations IN/x.png --zarr OUT/z.zarr",
-        "predict IN/x.png",
+        "activations IN/x.png --layer * -o OUT/a --mean 0 --scale 1",
+        "activations IN/x.png --zarr OUT/z.zarr --mean 0 --scale 1",
+        "predict IN/x.png --mean 0 --scale 1",
     ],
 )
 def test_names_that_mean_harm(hostile: Path, words: str, cli: Cli) -> None:

@@ -43,7 +43,18 @@ def test_table(network: Path, photos: Path, cli: Run) -> None:
     assert out.count("_0.png") == 1
     assert "the network ends in a softmax" in " ".join(out.split())
     assert "skipped 1 of 5 images: " in err and "0_broken.png: expected an image" in err
-    assert err.count("\n") == 1
+    assert err.count("\n") == 2
+
+
+@pytest.mark.parametrize(("words", "warned"), [([], True), (["--mean", 0, "--scale", "1/255"], False)])
+def test_says_what_was_assumed_of_the_pixels(
+    words: list[object], warned: bool, network: Path, photos: Path, cli: Run
+) -> None:
+    image = next(path for path in sorted(photos.iterdir()) if "broken" not in path.name)
+    code, _, err = cli("predict", network, image, *words)
+    assert code == 0
+    assert err.startswith("warning: nothing says how pixels enter the network") == warned
+    assert ("--mean, --scale" in err) == warned
 
 
 def test_labels_are_printed_as_they_are(network: Path, photos: Path, tmp_path: Path, cli: Run) -> None:
@@ -51,7 +62,9 @@ def test_labels_are_printed_as_they_are(network: Path, photos: Path, tmp_path: P
     (tmp_path / "names.txt").write_text("\n".join(labels))
     for verb in ("predict", "activations"):
         image = next(path for path in sorted(photos.iterdir()) if "broken" not in path.name)
-        code, out, err = cli(verb, network, image, "--top", "3", "--labels", tmp_path / "names.txt")
+        code, out, err = cli(
+            verb, network, image, "--top", "3", "--labels", tmp_path / "names.txt", "--mean", 0, "--scale", 1
+        )
         assert (code, err) == (0, ""), verb
         assert all(label in out for label in labels), verb
 

@@ -120,6 +120,10 @@ def test_names_the_broken_image(page: Path) -> None:
     assert "broken.jpg" in page.read_text()
 
 
+def test_says_what_was_assumed_of_the_pixels(page: Path) -> None:
+    assert "nothing says how pixels enter the network" in page.read_text()
+
+
 def test_report_json_holds_the_numbers(page: Path) -> None:
     data = json.loads(page.with_suffix(".json").read_text())
     assert data["summary"]["params"] == 20 + 99
