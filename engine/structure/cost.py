@@ -61,6 +61,11 @@ _INTEGER_WEIGHTS = {
     "DequantizeLinear",
     "com.microsoft.DynamicQuantizeMatMul",
 }
+# Operator -> which of its inputs is an integer weight, its scale (None: applied by later nodes) and its zero point.
+QUANTISED_WEIGHT: dict[str, tuple[int, int | None, int]] = {
+    **dict.fromkeys(("QLinearConv", "QLinearMatMul", "com.microsoft.QGemm"), (3, 4, 5)),
+    **dict.fromkeys(("ConvInteger", "MatMulInteger"), (1, None, 3)),
+}
 # A weight seen through these is still the stored weight.
 _VIEWS = {"Cast", "DequantizeLinear", "Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze"}
 
@@ -135,7 +140,7 @@ class Costs:
         ):
             if name not in self.constant or (node.op in ELEMENTWISE - {"PRelu"} and self._elements(name) <= 1):
                 continue
-            parameter = self._parameter(name)
+            parameter = self._parameter(node, name)
             if parameter is not None and (_is_float(parameter.dtype) or self._is_quantised(node, name)):
                 yield parameter
 
@@ -151,8 +156,11 @@ class Costs:
         known = self.graph.types.get(name)
         return (known.elements or 0) if known else 0
 
-    def _parameter(self, name: str) -> Parameter | None:
+    def _parameter(self, node: Node, name: str) -> Parameter | None:
         root, zero_point = self._root(name)
+        weight, _, zero_at = QUANTISED_WEIGHT.get(node.op, (-1, None, -1))
+        if weight >= 0 and node.inputs[weight] == name and zero_at < len(node.inputs):
+            zero_point = self.graph.constant(node.inputs[zero_at])
         cached = self._by_root.get(root)
         if cached is None:
             cached = self._by_root[root] = self._read(root, zero_point)

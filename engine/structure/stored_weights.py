@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from ...importers.errors import InputError, nearest_names
-from .cost import Costs
+from .cost import QUANTISED_WEIGHT, Costs
 from .graph import Graph, Node
 from .semantics import read_by_bodies
 
@@ -34,11 +34,6 @@ _ROLES: dict[str, dict[int, str]] = {
 }
 _STATISTICS = {("BatchNormalization", 3), ("BatchNormalization", 4)}
 CONVOLUTIONS = frozenset({"Conv", "ConvInteger", "DeformConv", "QLinearConv", "com.microsoft.FusedConv"})
-# Position of a stored integer weight -> where its scale (None: applied by later nodes) and zero point stand.
-_SCALES: dict[str, tuple[int, int | None, int]] = {
-    **dict.fromkeys(("QLinearConv", "QLinearMatMul", "com.microsoft.QGemm"), (3, 4, 5)),
-    **dict.fromkeys(("ConvInteger", "MatMulInteger"), (1, None, 3)),
-}
 _DEQUANTISES = 19  # opset
 
 
@@ -118,7 +113,7 @@ def read_weight(graph: Graph, weight: Weight) -> np.ndarray:
         return _numeric(weight.name, graph.weight(weight.name))
     name = (*weight.node.inputs, *read_by_bodies(weight.node))[weight.position]
     values = graph.weight(name) if name in graph.initializers else computed(graph, name)
-    scales = _SCALES.get(weight.node.op)
+    scales = QUANTISED_WEIGHT.get(weight.node.op)
     if scales is not None and weight.position == scales[0]:
         values = _dequantised(graph, weight.node, values, *scales[1:])
     return _numeric(weight.name, values)

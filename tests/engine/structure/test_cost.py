@@ -188,6 +188,16 @@ def test_zeros_of_quantised_weights_are_their_zero_points() -> None:
     assert [parameter.zeros for parameter in found.parameters.values()] == [2]
 
 
+def test_zeros_of_weights_that_later_nodes_scale_are_their_zero_points() -> None:
+    found = costs(
+        head("(uint8[1,4] x) => (y) { y = MatMulInteger(x, w, xz, wz) }"),
+        w=np.array([[7, 7], [7, 0], [1, 2], [3, 4]], np.uint8),
+        xz=np.uint8(0).reshape(()),
+        wz=np.uint8(7).reshape(()),
+    )
+    assert found.parameters["w"].zeros == 3
+
+
 def test_a_weight_used_twice_counts_once_in_the_total() -> None:
     found = costs(
         head("(float[4,4] x) => (y) { a = MatMul(x, w) t = Transpose(w) y = MatMul(a, t) }"),
