@@ -65,9 +65,15 @@ def _known(graph: Graph, tensor: str) -> Shape:
 
 
 def _conv(weight: int) -> Callable[[Graph, Node], int]:
-    """Every output element: the channels of one group times the kernel. Weight is [M, C/group, k…]."""
+    """Every output element: the channels of one group times the kernel. Weight is [M, C/group, k…].
+
+    Not known where the weight is for another number of channels than the input has: such a network cannot run.
+    """
 
     def count(graph: Graph, node: Node) -> int:
+        channels = known_shape(graph, node, weight)[1] * node.attribute("group", 1)
+        if channels != known_shape(graph, node, 0)[1]:
+            raise UnknownShape
         return prod(output_shape(graph, node)) * prod(known_shape(graph, node, weight)[1:])
 
     return count

@@ -198,6 +198,11 @@ def test_zeros_of_weights_that_later_nodes_scale_are_their_zero_points() -> None
     assert found.parameters["w"].zeros == 3
 
 
+def test_a_convolution_for_other_channels_has_no_macs() -> None:
+    found = costs(head("(float[1,3,8,8] x) => (y) { y = Conv(x, w) }"), w=np.ones((4, 5, 3, 3), np.float32))
+    assert found.nodes[0].macs is None
+
+
 def test_a_weight_used_twice_counts_once_in_the_total() -> None:
     found = costs(
         head("(float[4,4] x) => (y) { a = MatMul(x, w) t = Transpose(w) y = MatMul(a, t) }"),
