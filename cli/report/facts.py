@@ -9,7 +9,7 @@ from ...engine import quantities
 from ...engine.model import Model
 from ...engine.results import plain
 from ...importers.certificate import certify, read_certificate
-from ...importers.provenance import sha256
+from ...importers.provenance import SEED, sha256
 
 _PACKAGES = ("onnxray", "onnx", "onnxruntime-gpu", "onnxruntime", "numpy", "pillow")
 
@@ -34,7 +34,7 @@ def provenance(model: Model) -> dict[str, Any]:
         "certificate": plain(certificate),
         "verdict": " ".join(certificate.verdict()),
         "versions": {name: found for name in _PACKAGES if (found := _version(name))},
-        "seeds": "none: nothing in this report is random",
+        "seed": SEED,
     }
 
 
@@ -54,6 +54,7 @@ def as_facts(data: dict[str, Any]) -> list[Fact]:
         ("File", f"{data['file']}, {quantities.size(data['bytes'])}", str(data["source"].get("format", ""))),
         ("SHA-256", data["sha256"], ""),
         *[("Read with", name, digest) for name, digest in _other_files(data)],
+        ("Converter", _converter(data["source"]), ""),
         ("Producer", data["producer"] or "not stated", ""),
         ("ONNX", f"opset {opsets}; IR version {data['ir_version']}", ""),
         ("Parity with the source", data["verdict"], ""),
@@ -64,9 +65,15 @@ def as_facts(data: dict[str, Any]) -> list[Fact]:
         ("Scale", _numbers(spec["scale"], None), origin.get("scale", "")),
         ("Labels", f"{len(spec['labels'])}" if spec["labels"] else "none", origin.get("labels", "")),
         ("Versions", ", ".join(f"{name} {found}" for name, found in data["versions"].items()), ""),
-        ("Seeds", data["seeds"], ""),
+        ("Seed", f"{data['seed']}, of every random number drawn for this page", ""),
     ]
     return facts
+
+
+def _converter(source: dict[str, Any]) -> str:
+    if source.get("format", "onnx") == "onnx":
+        return "none: the file is ONNX"
+    return ", ".join(f"{name} {found}" for name, found in source.get("tools", {}).items())
 
 
 def _other_files(data: dict[str, Any]) -> list[tuple[str, str]]:

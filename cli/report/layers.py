@@ -42,13 +42,17 @@ def tiles(model: Model, summary: Summary) -> list[dict[str, str]]:
         {"name": "MACs an image", "value": quantities.count(summary.total_macs), "note": _input_note(summary)},
         {"name": "peak activations", "value": quantities.size(summary.peak_memory.bytes), "note": "for one image"},
         {"name": "layers", "value": str(len(summary.layers)), "note": f"{len(summary.rows)} nodes in all"},
-        {"name": "zeros in the weights", "value": quantities.share(summary.sparsity or 0), "note": ""},
+        {"name": "zeros in the weights", "value": _zeros(summary), "note": ""},
         {
-            "name": "file",
+            "name": f"{model.path.suffix.lstrip('.')} file",
             "value": quantities.size(model.path.stat().st_size),
             "note": str(model.source.get("format", "")),
         },
     ]
+
+
+def _zeros(summary: Summary) -> str:
+    return "–" if summary.sparsity is None else quantities.share(summary.sparsity)
 
 
 def _input_note(summary: Summary) -> str:

@@ -56,16 +56,16 @@ def write_report(
     progress("images")
     seen = photos.section(model, session or model.session(), images, top, shown) if images else photos.NOTHING
     progress("drawing")
-    drawing, caption = _drawing(model)
+    drawing = _drawing(model)
     origin = facts.provenance(model)
     data = {"summary": _summary_data(summary), **weights.data, **seen.data, "provenance": origin}
     page = {
         **_frame(model, path),
+        "contents": _contents(bool(images)),
         "lede": _lede(model),
         "tiles": layers.tiles(model, summary),
         "notes": layers.notes(summary, model.graph.shape_note),
         "graph_svg": drawing,
-        "graph_caption": caption,
         "layers_caption": layers.caption(summary),
         "layer_columns": layers.COLUMNS,
         "layer_rows": layers.rows(summary),
@@ -88,7 +88,6 @@ def _environment() -> Environment:
 
 def _frame(model: Model, path: Path) -> dict[str, Any]:
     folder = Path(__file__).parent
-    sections = ("graph", "Architecture"), ("layers", "Layers"), ("weights", "Weights"), ("images", "Images")
     return {
         "title": model.name,
         "version": version("onnxray"),
@@ -96,8 +95,13 @@ def _frame(model: Model, path: Path) -> dict[str, Any]:
         "json_name": path.with_suffix(".json").name,
         "style": (folder / "style.css").read_text("utf-8"),
         "script": (folder / "script.js").read_text("utf-8"),
-        "contents": [*sections, ("provenance", "Provenance")],
     }
+
+
+def _contents(has_images: bool) -> list[tuple[str, str]]:
+    """Anchor and name of the sections that are on the page."""
+    sections = ("layers", "weights", *(["images"] if has_images else []), "provenance")
+    return [("graph", "Architecture"), *((section, section.capitalize()) for section in sections)]
 
 
 def _lede(model: Model) -> str:
@@ -106,13 +110,10 @@ def _lede(model: Model) -> str:
     return f"Takes {takes}, gives {gives}."
 
 
-def _drawing(model: Model) -> tuple[str, str]:
-    """The architecture as SVG and its caption; where no Graphviz is at hand the caption says how to get it."""
-    try:
-        svg = to_svg(model)
-    except InputError as error:
-        return "", str(error)
-    return svg[svg.index("<svg") :], "Repeated blocks are drawn once; boxes are coloured by the kind of operator."
+def _drawing(model: Model) -> str:
+    """The architecture as an SVG element."""
+    svg = to_svg(model)
+    return svg[svg.index("<svg") :]
 
 
 def _summary_data(summary: Any) -> dict[str, Any]:

@@ -71,7 +71,8 @@ def _look(
 
 
 def _caption(first: Activations, total: int, shown: int) -> str:
-    more = f" The first {shown} of {total} images; report.json has the predictions of all." if total > shown else ""
+    all_predicted = "; the JSON file beside this page has the predictions of all" if first.predictions else ""
+    more = f" The first {shown} of {total} images{all_predicted}." if total > shown else ""
     note = f" {first.predictions.note[0].upper()}{first.predictions.note[1:]}." if first.predictions else ""
     return (
         f"Each image as the network receives it.{note} Feature maps: {first.rule}; "

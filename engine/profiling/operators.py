@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...importers.errors import InputError
+from ...importers.provenance import SEED
 from ..providers import open_session
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def _run(session: object, feeds: dict[str, np.ndarray], seconds: float, runs: in
 
 
 def _noise(model: Model) -> dict[str, np.ndarray]:
-    generator = np.random.default_rng(0)
+    generator = np.random.default_rng(SEED)
     return {
         name: generator.normal(size=shape).astype(model.graph.types[name].dtype)
         for name, shape in model.input_shapes.items()

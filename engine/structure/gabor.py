@@ -15,6 +15,8 @@ from itertools import product
 
 import numpy as np
 
+from ...importers.provenance import SEED
+
 SMALLEST = 3  # pixels a side: in smaller kernels everything looks oriented
 _LARGEST = 11  # pixels a side: larger kernels are averaged down to it
 _ORIENTATIONS = 16
@@ -135,5 +137,5 @@ def _orthonormal(one: np.ndarray, other: np.ndarray) -> np.ndarray:  # twice [T,
 
 @cache
 def _chance_level(shape: tuple[int, ...]) -> float:  # (channels, kh, kw)
-    noise = np.random.default_rng(0).normal(size=(_NULL, *shape))
+    noise = np.random.default_rng(SEED).normal(size=(_NULL, *shape))
     return float(np.quantile(_best(_principal(noise), _gabors(shape[1:])[0])[0], _CHANCE))

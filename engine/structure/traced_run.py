@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 
 from ...importers.opset import lowered
+from ...importers.provenance import SEED
 from .shapes import TensorType
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def _zeros(inputs: Mapping[str, TensorType]) -> dict[str, np.ndarray]:
 
 def _random(inputs: Mapping[str, TensorType]) -> dict[str, np.ndarray]:
     """Floats between 0 and 1, whole numbers 1: axes and sizes among the inputs then differ between the two runs."""
-    generator = np.random.default_rng(0)
+    generator = np.random.default_rng(SEED)
     draws = {name: generator.uniform(size=zeros.shape) for name, zeros in _zeros(inputs).items()}
     return {
         name: np.asarray(draw if np.dtype(inputs[name].dtype).kind == "f" else np.ceil(draw)).astype(inputs[name].dtype)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ...importers.provenance import SEED
 from ..results import Result, file_name, write_text
 from .spectral import spectral_norm
 from .stored_weights import Weight, as_filters, find_weights, read_weight, stored_weights
@@ -178,7 +179,7 @@ def duplicate_filters(
     kept = matrix if len(living) == len(matrix) else matrix[living]
     kind = np.float32 if kept.size > _PIECE else np.float64
     size = kept.shape[1]
-    random = np.random.default_rng(0).normal(size=(size, min(size, _DIRECTIONS)))
+    random = np.random.default_rng(SEED).normal(size=(size, min(size, _DIRECTIONS)))
     shadow = kept.astype(kind, copy=False) @ np.linalg.qr(random)[0].astype(kind)
     norms = np.sqrt(np.einsum("ij,ij->i", kept, kept, dtype=np.float64))
     found: list[tuple[int, int]] = []

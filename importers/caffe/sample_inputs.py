@@ -6,15 +6,15 @@ import numpy as np
 import onnx
 
 from ..input_spec import InputSpec, read_input_spec
+from ..provenance import SEED
 from .inference_net import InferenceNet
 
-_SEED = 20140620
 _ASSUMED_SIDE = 224  # pixels
 
 
 def sample_inputs(proto: onnx.ModelProto, net: InferenceNet) -> dict[str, np.ndarray]:
     """One seeded value for each graph input: noise as an image would arrive; boxes and sizes where these are read."""
-    generator = np.random.default_rng(_SEED)
+    generator = np.random.default_rng(SEED)
     spec = read_input_spec(proto) or InputSpec()
     boxes = region_inputs(net)
     shapes = {value.name: _shape(value, net, boxes) for value in proto.graph.input}

@@ -14,6 +14,11 @@ import pytest
 import tiny_models
 from PIL import Image
 
+MASKS = """
+<ir_version: 8, opset_import: ["" : 17]>
+masks (float[batch, 1, 8, 8] image) => (float[batch, 2, 8, 8] mask)
+<float[2, 1, 3, 3] w> { c = Conv <pads = [1, 1, 1, 1]> (image, w)  mask = Sigmoid (c) }
+"""
 Cli = Callable[..., tuple[int, str, str]]
 
 
@@ -124,6 +129,31 @@ def test_says_what_was_assumed_of_the_pixels(page: Path) -> None:
     assert "nothing says how pixels enter the network" in page.read_text()
 
 
+def test_every_link_has_its_place(page: Path) -> None:
+    text = page.read_text()
+    links = re.findall(r'href="#(\w+)"', text)
+    assert "images" in links
+    assert all(f'id="{link}"' in text for link in links)
+
+
+@pytest.mark.parametrize("more", [False, True])
+def test_promises_predictions_of_classifiers_only(tmp_path: Path, photos: Path, more: bool) -> None:
+    import onnxray
+    from onnxray.cli.report.page import write_report
+
+    text = tiny_models.CONV_NET if more else MASKS
+    model = onnxray.load(tiny_models.save(tmp_path / "net.onnx", text))
+    page = write_report(model, [photos], tmp_path / "r.html", shown=1).path
+    assert ("has the predictions of all" in page.read_text()) == more
+    assert (json.loads(page.with_suffix(".json").read_text())["predictions"] is not None) == more
+
+
+def test_provenance_names_converter_and_seed(page: Path) -> None:
+    text = " ".join(page.read_text().split())
+    assert "<dt>Converter</dt><dd>none: the file is ONNX" in text
+    assert "<dt>Seed</dt><dd>0," in text
+
+
 def test_report_json_holds_the_numbers(page: Path) -> None:
     data = json.loads(page.with_suffix(".json").read_text())
     assert data["summary"]["params"] == 20 + 99
@@ -136,6 +166,7 @@ def test_without_images_there_is_still_a_report(cli: Cli, tmp_path: Path) -> Non
     model = tiny_models.save(tmp_path / "tiny.onnx")
     code, _, err = cli("report", model, "-o", tmp_path / "r.html")
     assert (code, err) == (0, "")
+    assert "#images" not in (tmp_path / "r.html").read_text()
     assert "Conv_0" in (tmp_path / "r.html").read_text()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ....importers.errors import InputError, nearest_names
 from ...results import write_bytes, write_text
@@ -95,19 +95,19 @@ class Drawing:
             write_bytes(path, run(self.dot(), form))
 
 
-def to_dot(model: Model, **options: object) -> str:
+def to_dot(model: Model, **options: Any) -> str:
     """The network in Graphviz's language; options as of `Drawing`."""
-    return Drawing(model, **options).dot()  # type: ignore[arg-type]
+    return Drawing(model, **options).dot()
 
 
-def to_svg(model: Model, **options: object) -> str:
+def to_svg(model: Model, **options: Any) -> str:
     """The network as SVG text, made without Graphviz; options as of `Drawing`."""
-    return Drawing(model, **options).svg()  # type: ignore[arg-type]
+    return Drawing(model, **options).svg()
 
 
-def draw(model: Model, path: str | Path, **options: object) -> None:
+def draw(model: Model, path: str | Path, **options: Any) -> None:
     """Draw the network to a .svg, .png, .pdf, .dot or .html file; options as of `Drawing`."""
-    Drawing(model, **options).write(path)  # type: ignore[arg-type]
+    Drawing(model, **options).write(path)
 
 
 def _check(option: str, value: str, known: Mapping[str, object] | tuple[str, ...]) -> None:
