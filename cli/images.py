@@ -27,6 +27,7 @@ ProvidersOption: TypeAlias = Annotated[
 
 _NAMED = 3  # broken images that the warning names
 _DECISIVE = ("mean", "scale", "channel_order")
+_GUESSED = ("assumed", "unknown")  # how an origin begins: nothing was stated, or what was stated is missing
 
 
 def warn_skipped(skipped: Sequence[tuple[object, str]], total: int) -> None:
@@ -47,7 +48,7 @@ def warn_assumed(spec: InputSpec) -> None:
 
 def assumptions(spec: InputSpec) -> str:
     """What was assumed about the pixels' scale and order, and how to say better; empty when it was all stated."""
-    assumed = [name for name in _DECISIVE if spec.origin.get(name, "").startswith("assumed")]
+    assumed = [name for name in _DECISIVE if spec.origin.get(name, "").startswith(_GUESSED)]
     if spec.channel_order == "GREY":
         assumed = [name for name in assumed if name != "channel_order"]
     if not {"mean", "scale"} & set(assumed):

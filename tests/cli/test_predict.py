@@ -57,6 +57,14 @@ def test_says_what_was_assumed_of_the_pixels(
     assert ("--mean, --scale" in err) == warned
 
 
+def test_says_that_the_mean_image_is_missing(shared: Callable[[str], Path], cli: Run) -> None:
+    folder = shared("models/caffe/cifar10_quick")
+    words = [folder / "cifar10_quick_iter_5000.caffemodel", shared("data/skimage_images/chelsea.png")]
+    code, _, err = cli("predict", *words, "--companion", folder / "cifar10_quick_deploy.prototxt", "--rgb")
+    assert code == 0
+    assert err.startswith("warning: ") and "assumed mean 0;" in err
+
+
 def test_labels_are_printed_as_they_are(network: Path, photos: Path, tmp_path: Path, cli: Run) -> None:
     labels = ["[red]ripe[/red]", "[/]", ":dog: 50 %d"]
     (tmp_path / "names.txt").write_text("\n".join(labels))
