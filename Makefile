@@ -4,12 +4,12 @@ BIN := .venv/bin
 # Versions this tree is tested with; `make CONSTRAINTS=` takes the newest instead.
 CONSTRAINTS ?= -c .ci/constraints.txt
 
-.PHONY: demo test install develop check browser clean
+.PHONY: demo test install develop check browser node-cases clean
 
 demo: install
 	$(BIN)/onnxray demo
 
-test: install check browser
+test: install check browser node-cases
 	$(BIN)/python -m pytest
 
 check:
@@ -37,6 +37,15 @@ browser:
 	@for name in chromium chromium-browser google-chrome; do command -v $$name >/dev/null && exit 0; done; \
 	{ test "$$(id -u)" = 0 && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } \
 	|| echo "no Chromium on PATH: the report's browser tests are skipped (apt install chromium)"
+
+# The node tests of three older onnx releases, which lie in their wheels: data for tests, never installed.
+node-cases: .venv/node_cases/1.8.1 .venv/node_cases/1.12.0 .venv/node_cases/1.15.0
+.venv/node_cases/%: | .venv/installed
+	mkdir -p $@.partial
+	$(BIN)/pip download --quiet --no-deps --only-binary=:all: --implementation cp --python-version 3.8 --abi cp38 \
+		--platform manylinux2010_x86_64 --platform manylinux2014_x86_64 --platform manylinux_2_17_x86_64 -d $@.partial onnx==$*
+	$(BIN)/python -m zipfile -e $@.partial/onnx-*.whl $@.partial
+	mv $@.partial $@
 
 clean:
 	rm -rf .venv build dist

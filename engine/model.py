@@ -16,6 +16,7 @@ from ..importers.provenance import read_source
 from .structure.graph import Graph
 
 if TYPE_CHECKING:
+    from .gradient.torch_model import TorchModel
     from .session import Session
     from .structure.filters import Filters
     from .structure.summary import Summary
@@ -117,3 +118,16 @@ class Model:
         if key not in self._sessions:
             self._sessions[key] = Session(self, **options)
         return self._sessions[key]
+
+    @cached_property
+    def _torch(self) -> TorchModel:
+        from .gradient.torch_model import TorchModel
+
+        return TorchModel(self)
+
+    def torch(self) -> TorchModel:
+        """The same network as torch has it, for gradients.
+
+        Raises InputError naming every operator that torch has no equal for.
+        """
+        return self._torch

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..importers.errors import InputError, nearest_names
-from ..importers.onnx_file import graph_inputs
 from .batching import Batching, memory_bytes
-from .images import ImageBatches, image_input
+from .feeds import named_feeds
+from .images import ImageBatches
 from .providers import choose_providers, open_session
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class Session:
         Raises InputError when a name is unknown, an input does not fit, or the values would not fit in `memory`.
         """
         names = self.checked(self.model.graph.outputs if tensors is None else tensors)
-        feeds = self._feeds(inputs)
+        feeds = named_feeds(self.model, inputs)
         self.batching.check(self.memory, names, held=_images(feeds))
         return self.run_unchecked(feeds, names)
 
@@ -71,7 +71,7 @@ class Session:
         self, inputs: np.ndarray | Mapping[str, np.ndarray], names: Sequence[str]
     ) -> dict[str, np.ndarray]:
         """As `run`, for known names and an amount that is known to fit."""
-        feeds = self._feeds(inputs)
+        feeds = named_feeds(self.model, inputs)
         count = _images(feeds)
         given = {name: self._given(name, feeds) for name in names if name not in self._computed}
         wanted = [name for name in names if name in self._computed]
@@ -116,36 +116,6 @@ class Session:
             return feeds[name]
         return self.model.graph.weight(name)
 
-    # -- inputs ---
-
-    def _feeds(self, inputs: np.ndarray | Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Arrays by graph input, with its element type.
-
-        Raises InputError when one is missing, unknown or of another shape.
-        """
-        declared = graph_inputs(self.model.proto)
-        if isinstance(inputs, Mapping):
-            named = inputs
-        else:  # sound and volumes too, where there is only one place for them
-            named = {next(iter(declared)) if len(declared) == 1 else image_input(self.model)[0]: inputs}
-        for name in named:
-            if name not in declared:
-                raise InputError(f"the network has no input {name!r}; {nearest_names(name, declared)}")
-        missing = [name for name in declared if name not in named]
-        if missing:
-            raise InputError(f"the network has {len(declared)} inputs; nothing was given for {', '.join(missing)}")
-        return {name: self._feed(name, np.asarray(value)) for name, value in named.items()}
-
-    def _feed(self, name: str, value: np.ndarray) -> np.ndarray:
-        kind = graph_inputs(self.model.proto)[name].type.tensor_type
-        if kind.HasField("shape"):
-            sizes = [dim.dim_value for dim in kind.shape.dim]  # 0: any
-            pairs = zip(sizes[1:], value.shape[1:], strict=False)  # the first is the batch, which may be sliced
-            if len(sizes) != value.ndim or any(size not in (0, found) for size, found in pairs):
-                wanted = "x".join(str(size or "?") for size in sizes)
-                raise InputError(f"the input {name} is {wanted}, found {'x'.join(map(str, value.shape))}")
-        return _cast(value, self.model.graph.types[name].dtype)
-
     # -- running ---
 
     def _run(self, feeds: Mapping[str, np.ndarray], names: list[str], count: int) -> dict[str, np.ndarray]:
@@ -181,18 +151,6 @@ def _slice(feeds: Mapping[str, np.ndarray], start: int, size: int, count: int) -
     rows = np.minimum(np.arange(start, start + size), count - 1)
     contiguous = slice(start, start + size) if start + size <= count else rows
     return {name: value[contiguous] if value.shape[:1] == (count,) else value for name, value in feeds.items()}
-
-
-def _cast(value: np.ndarray, dtype: str) -> np.ndarray:
-    """Whole numbers are rounded and clipped to their range: pixels for a network that takes uint8."""
-    try:
-        kind = np.dtype(dtype)
-    except TypeError:
-        raise InputError(f"inputs of type {dtype} cannot be fed; convert the network to float32") from None
-    if kind.kind in "iu" and value.dtype.kind == "f":
-        limits = np.iinfo(kind)
-        value = np.clip(np.rint(value), limits.min, limits.max)
-    return np.ascontiguousarray(value, kind)
 
 
 def _images(feeds: Mapping[str, np.ndarray]) -> int:

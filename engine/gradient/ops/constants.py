@@ -1,0 +1,1 @@
+"""Operators that make tensors out of nothing but sizes."""
