@@ -1,1 +1,37 @@
-"""Quantised operators in float arithmetic: the same values, and gradients that pass the rounding."""
+"""Meanings that are taken where gradients are wanted: the values of the exact ones, and a gradient (see levels.py)."""
+
+from __future__ import annotations
+
+import torch
+
+from . import operator
+from .levels import level_type, quantised, round_through
+from .quantised import dynamic_range, in_steps
+
+
+@operator("QuantizeLinear", since=10, straight_through=True)
+def quantize_linear(
+    x: torch.Tensor,
+    scale: torch.Tensor,
+    zero: torch.Tensor | None = None,
+    *,
+    axis: int = 1,
+    block_size: int = 0,
+    output_dtype: torch.dtype | None = None,
+    precision: int = 0,
+    saturate: int = 1,
+) -> torch.Tensor:
+    steps = in_steps(x, scale, axis, block_size)
+    return quantised(steps, zero, output_dtype or level_type(zero), True, axis, block_size)
+
+
+@operator("DynamicQuantizeLinear", since=11, several=True, straight_through=True)
+def dynamic_quantize_linear(x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    scale, zero = dynamic_range(x)
+    return quantised(x / scale, zero, torch.uint8, True), scale, zero
+
+
+@operator("Round", since=11, straight_through=True)
+def round_half_to_even(x: torch.Tensor) -> torch.Tensor:
+    """Networks trained to be quantised write their quantisation as Div, Round, Clip, Mul."""
+    return round_through(x)
