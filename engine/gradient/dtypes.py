@@ -1,4 +1,8 @@
-"""Element types: ONNX, NumPy and torch know the same ones under different names."""
+"""Element types: ONNX, NumPy and torch know the same ones under different names.
+
+Types of 4 and 2 bits are held in int8, as torch cannot compute on its own; `torch.int4` and the like are names only,
+which `Cast` reads. Floats of 4 and 6 bits can be read, into float32, which holds them exactly, but nothing makes them.
+"""
 
 from __future__ import annotations
 
@@ -8,22 +12,35 @@ from onnx import TensorProto, helper
 
 from ...importers.errors import InputError
 
-_TORCH: dict[int, torch.dtype] = {
-    TensorProto.FLOAT: torch.float32,
-    TensorProto.DOUBLE: torch.float64,
-    TensorProto.FLOAT16: torch.float16,
-    TensorProto.BFLOAT16: torch.bfloat16,
-    TensorProto.INT8: torch.int8,
-    TensorProto.INT16: torch.int16,
-    TensorProto.INT32: torch.int32,
-    TensorProto.INT64: torch.int64,
-    TensorProto.UINT8: torch.uint8,
-    TensorProto.UINT16: torch.uint16,
-    TensorProto.UINT32: torch.uint32,
-    TensorProto.UINT64: torch.uint64,
-    TensorProto.BOOL: torch.bool,
-    TensorProto.COMPLEX64: torch.complex64,
-    TensorProto.COMPLEX128: torch.complex128,
+_TORCH: dict[str, torch.dtype] = {
+    "FLOAT": torch.float32,
+    "DOUBLE": torch.float64,
+    "FLOAT16": torch.float16,
+    "BFLOAT16": torch.bfloat16,
+    "FLOAT8E4M3FN": torch.float8_e4m3fn,
+    "FLOAT8E4M3FNUZ": torch.float8_e4m3fnuz,
+    "FLOAT8E5M2": torch.float8_e5m2,
+    "FLOAT8E5M2FNUZ": torch.float8_e5m2fnuz,
+    "FLOAT8E8M0": torch.float8_e8m0fnu,
+    "INT2": torch.int2,
+    "INT4": torch.int4,
+    "INT8": torch.int8,
+    "INT16": torch.int16,
+    "INT32": torch.int32,
+    "INT64": torch.int64,
+    "UINT2": torch.uint2,
+    "UINT4": torch.uint4,
+    "UINT8": torch.uint8,
+    "UINT16": torch.uint16,
+    "UINT32": torch.uint32,
+    "UINT64": torch.uint64,
+    "BOOL": torch.bool,
+    "COMPLEX64": torch.complex64,
+    "COMPLEX128": torch.complex128,
+}
+_HELD_IN = {
+    **dict.fromkeys(("int2", "int4", "uint2", "uint4"), np.int8),
+    **dict.fromkeys(("float4_e2m1fn", "float6_e2m3fn", "float6_e3m2fn"), np.float32),
 }
 
 
@@ -32,23 +49,41 @@ def torch_dtype(data_type: int) -> torch.dtype:
 
     Raises InputError when torch has none.
     """
-    if data_type not in _TORCH:
-        raise InputError(f"element type {TensorProto.DataType.Name(data_type)} has no equal in torch")
-    return _TORCH[data_type]
+    known = data_type in TensorProto.DataType.values()
+    name = TensorProto.DataType.Name(data_type) if known else str(data_type)
+    if name not in _TORCH:
+        raise InputError(f"element type {name} has no equal in torch; export the model with another")
+    return _TORCH[name]
+
+
+def _types_numpy_lacks() -> dict[np.dtype, torch.dtype]:
+    """Those of onnx's own package that have as many bits in torch."""
+    pairs = ((helper.tensor_dtype_to_np_dtype(TensorProto.DataType.Value(name)), _TORCH[name]) for name in _TORCH)
+    return {array: tensor for array, tensor in pairs if array.isbuiltin != 1 and array.name not in _HELD_IN}
+
+
+_VIEWED = _types_numpy_lacks()
+_VIEWED_BACK = {tensor: array for array, tensor in _VIEWED.items()}
 
 
 def to_torch(array: np.ndarray, precision: torch.dtype | None = None) -> torch.Tensor:
-    """A tensor of its own memory; floats in `precision` (None: as they are)."""
-    if array.dtype == helper.tensor_dtype_to_np_dtype(TensorProto.BFLOAT16):
-        tensor = torch.tensor(array.view(np.int16)).view(torch.bfloat16)
+    """A tensor of its own memory; floats in `precision` (None: as they are).
+
+    Raises InputError for text.
+    """
+    array = np.asarray(array)
+    if array.dtype.kind in "OSU":
+        raise InputError("this network works on text, which torch has no type for; its gradients cannot be had")
+    if array.dtype in _VIEWED:
+        tensor = torch.tensor(array.view(f"i{array.itemsize}")).view(_VIEWED[array.dtype])
     else:
-        tensor = torch.tensor(np.asarray(array))
+        tensor = torch.tensor(array.astype(_HELD_IN.get(array.dtype.name, array.dtype), copy=False))
     return tensor if precision is None or not tensor.is_floating_point() else tensor.to(precision)
 
 
 def to_numpy(tensor: torch.Tensor) -> np.ndarray:
-    """The tensor's values on the CPU; bfloat16, which NumPy lacks, as ONNX's package has it."""
+    """The tensor's values on the CPU; floats that NumPy lacks as onnx's package has them."""
     tensor = tensor.detach().cpu()
-    if tensor.dtype == torch.bfloat16:
-        return tensor.view(torch.int16).numpy().view(helper.tensor_dtype_to_np_dtype(TensorProto.BFLOAT16))
+    if tensor.dtype in _VIEWED_BACK:
+        return tensor.view(torch.int16 if tensor.itemsize == 2 else torch.int8).numpy().view(_VIEWED_BACK[tensor.dtype])
     return tensor.numpy()
