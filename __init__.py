@@ -12,11 +12,21 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .engine.methods.activations import activations as activations
+    from .engine.methods.grad_cam import grad_cam as grad_cam
     from .engine.methods.predict import predict as predict
+    from .engine.methods.saliency import saliency as saliency
     from .engine.model import Model as Model
     from .engine.model import load as load
     from .engine.session import Session as Session
     from .engine.structure.drawing.draw import draw as draw
+    from .engine.targets import Box as Box
+    from .engine.targets import Channel as Channel
+    from .engine.targets import ClassProbability as ClassProbability
+    from .engine.targets import ClassScore as ClassScore
+    from .engine.targets import Function as Function
+    from .engine.targets import Layer as Layer
+    from .engine.targets import Mask as Mask
+    from .engine.targets import Neuron as Neuron
     from .importers.errors import InputError as InputError
     from .importers.input_spec import InputSpec as InputSpec
 
@@ -29,6 +39,16 @@ _PUBLIC = {
     "draw": ".engine.structure.drawing.draw",
     "predict": ".engine.methods.predict",
     "activations": ".engine.methods.activations",
+    "saliency": ".engine.methods.saliency",
+    "grad_cam": ".engine.methods.grad_cam",
+    "Box": ".engine.targets",
+    "Channel": ".engine.targets",
+    "ClassProbability": ".engine.targets",
+    "ClassScore": ".engine.targets",
+    "Function": ".engine.targets",
+    "Layer": ".engine.targets",
+    "Mask": ".engine.targets",
+    "Neuron": ".engine.targets",
     "InputSpec": ".importers.input_spec",
     "InputError": ".importers.errors",
 }

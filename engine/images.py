@@ -19,7 +19,16 @@ from ..importers.input_spec import InputSpec
 from .image_files import Paths, as_rgb, decode, find_images, picture_of, pictures, pixel_values, read_array, read_image
 from .image_files import split_reference as _split_reference
 
-__all__ = ["ImageBatches", "Images", "displayable", "find_images", "image_input", "prepare", "read_image"]
+__all__ = [
+    "ImageBatches",
+    "Images",
+    "channels_first",
+    "displayable",
+    "find_images",
+    "image_input",
+    "prepare",
+    "read_image",
+]
 
 Images: TypeAlias = Paths | np.ndarray | Sequence[np.ndarray]  # files, folders, globs; or pictures as arrays
 
@@ -76,6 +85,11 @@ def displayable(tensor: np.ndarray, spec: InputSpec) -> np.ndarray:  # [H, W, 3]
     pixels = pixels[::-1] if spec.channel_order == "BGR" else pixels
     levels = np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
     return np.ascontiguousarray(np.broadcast_to(np.moveaxis(levels, 0, -1), (*levels.shape[1:], 3)))
+
+
+def channels_first(batch: np.ndarray, spec: InputSpec) -> np.ndarray:  # [N, C, H, W]
+    """A batch of the network's input, or a gradient with respect to it, whatever the layout."""
+    return np.moveaxis(batch, -1, 1) if spec.layout == "NHWC" else batch
 
 
 def _dimensions(spec: InputSpec, shape: tuple[int, ...]) -> tuple[int, int, int]:

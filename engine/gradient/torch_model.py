@@ -13,6 +13,7 @@ from torch import fx
 from ...importers.errors import InputError, nearest_names
 from ...importers.tensors import read_tensor
 from ..feeds import named_feeds
+from ..targets import settled
 from .builder import build
 from .dtypes import to_numpy, to_torch
 from .rules import PLAIN, Rule
@@ -77,6 +78,7 @@ class TorchModel:
         rule: Rule = PLAIN,
     ) -> Gradients:
         """The target's score for each image, and its gradient with respect to the tensors `of`."""
+        target = settled(target, self.model, inputs)
         feeds = self._feeds(inputs)
         for value in feeds.values():
             value.requires_grad_(value.is_floating_point())

@@ -4,4 +4,6 @@
 METHODS: dict[str, str] = {
     "predict": "predict",
     "activations": "activations",
+    "saliency": "saliency",
+    "grad_cam": "grad_cam",
 }

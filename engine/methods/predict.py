@@ -13,7 +13,7 @@ import numpy as np
 from ...importers.errors import InputError
 from ..images import ImageBatches, Images
 from ..results import Result
-from ..structure.classifier import Classifier, find_classifier
+from ..structure.classifier import Classifier, are_probabilities, find_classifier
 
 if TYPE_CHECKING:
     from ..model import Model
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 _IMAGES_AT_ONCE = 16
 _ADVICE = "look at its tensors with `activations`"
-_SUM_TOLERANCE = 1e-3  # of probabilities, which are rounded, over thousands of classes
 
 
 @dataclass(frozen=True)
@@ -146,18 +145,13 @@ def _scores(
         probabilities = np.exp(output) if classifier.kind == "log-softmax" else output
         logits = _rows(values[classifier.logits], classifier.classes)
         return probabilities, logits, f"the network ends in a {classifier.kind}; logits are its input"
-    if _are_probabilities(output):
+    if are_probabilities(output):
         return output, None, "the output is probabilities already; its logits are not known"
     return _softmax(output), output, "the output is logits; the softmax was taken here"
 
 
 def _rows(values: np.ndarray, classes: int) -> np.ndarray:  # [N, classes] float32
     return values.reshape(-1, classes).astype(np.float32, copy=False)
-
-
-def _are_probabilities(rows: np.ndarray) -> bool:
-    inside = rows.min() >= 0 and rows.max() <= 1 + _SUM_TOLERANCE
-    return bool(inside and np.abs(rows.sum(1, dtype=np.float64) - 1).max() < _SUM_TOLERANCE)
 
 
 def _softmax(logits: np.ndarray) -> np.ndarray:

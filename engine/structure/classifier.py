@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from .graph import Graph, Node
 
 Kind = Literal["softmax", "log-softmax", "sigmoid", "open"]
 
 _KINDS: dict[str, Kind] = {"Softmax": "softmax", "LogSoftmax": "log-softmax", "Sigmoid": "sigmoid"}
+_SUM_TOLERANCE = 1e-3  # of probabilities, which are rounded, over thousands of classes
 # Between the last operator that counts and the graph's output: the values stay, at most their shape changes.
 _PASSING = {"Identity", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Cast", "Dropout", "Transpose"}
 
@@ -58,3 +59,9 @@ def _last_node(graph: Graph, tensor: str) -> Node | None:
     while node is not None and node.op in _PASSING:
         node = graph.producers.get(node.inputs[0])
     return node
+
+
+def are_probabilities(rows: Any) -> bool:  # [N, classes] array or torch tensor
+    """Whether every row is within 0..1 and sums to 1."""
+    inside = rows.min() >= 0 and rows.max() <= 1 + _SUM_TOLERANCE
+    return bool(inside and abs(rows.sum(1) - 1).max() < _SUM_TOLERANCE)

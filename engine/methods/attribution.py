@@ -1,0 +1,188 @@
+"""Attribution: which pixels a network's answer depends on; the result of saliency, grad_cam and their like."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ...importers.errors import InputError
+from ..batching import memory_bytes
+from ..images import ImageBatches, Images, displayable
+from ..results import Result
+from ..structure.classifier import Classifier, find_classifier
+from ..targets import ClassProbability, ClassScore, Target, TopClass, as_target, settled
+from .predict import Best, Predictions, best_classes, classifier_of, predictions
+
+if TYPE_CHECKING:
+    from ..gradient.certificate import BridgeCertificate
+    from ..model import Model
+
+_IMAGES_AT_ONCE = 8
+_BACKWARD = 3  # times the activations of a forward run: kept, their gradients, and what operators work in
+_TOP = 5
+
+Explain = Callable[[np.ndarray, Target], tuple[np.ndarray, np.ndarray]]  # batch, target -> [n] scores, [n, H, W] maps
+
+
+@dataclass(frozen=True)
+class Attribution(Result):
+    """For every image a map of how much each pixel matters for a score."""
+
+    method: str
+    images: tuple[str, ...]  # [N] paths
+    pictures: np.ndarray = field(repr=False)  # [N, H, W, 3] uint8: the network's input, made visible again
+    maps: np.ndarray = field(repr=False)  # [N, H, W] float32
+    signed: bool  # whether values below 0 mean something
+    meaning: str  # what a map's values are
+    targets: tuple[str, ...]  # [N] what was explained
+    scores: np.ndarray  # [N] float32
+    probabilities: np.ndarray | None  # [N] of the target's class; None: the target is no class
+    predictions: Predictions | None  # None: the network is no classifier
+    layer: str  # the tensor that was looked at
+    notes: tuple[str, ...]  # what the reader must know
+    certificate: str  # how closely the gradients' network agrees with onnxruntime
+    certified: bool
+    skipped: tuple[tuple[str, str], ...]  # broken images: path, reason
+
+
+@dataclass(frozen=True)
+class Method:
+    """What sets one method apart from the next."""
+
+    name: str
+    layer: str  # the tensor that it looks at
+    meaning: str
+    explain: Explain
+    signed: bool = False
+
+
+class CertificateWarning(UserWarning):
+    """The network that the gradients are taken of does not agree with onnxruntime's."""
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What came of one batch; rows behind the last image are its repetitions."""
+
+    paths: list[Path]
+    pictures: list[np.ndarray]
+    labels: list[str]
+    scores: np.ndarray
+    maps: np.ndarray
+    best: Best | None  # all classes
+    probabilities: np.ndarray | None
+
+
+def attribution(
+    model: Model,
+    images: Images,
+    target: Target | int | str | None,
+    method: Method,
+    memory: int | str | None = None,
+    progress: Callable[[int, int], None] | None = None,  # called with (images done, images in all)
+) -> Attribution:
+    """Run a method over images, batch by batch.
+
+    Warns when the network of the gradients does not agree with onnxruntime's.
+    Raises InputError when the target is not in the network or no image can be read.
+    """
+    wanted = as_target(target, model)
+    classifier = classifier_of(model) if find_classifier(model.graph) is not None else None
+    batches = ImageBatches(images, model, _images_at_once(model, memory))
+    parts: list[_Part] = []
+    certificate = None
+    for paths, batch in batches:
+        parts.append(_part(model, classifier, wanted, method, paths, batch))
+        certificate = certificate or model.torch_certificate(_filled(model, batch[:1]))
+        if progress is not None:
+            progress(batches.consumed, len(batches))
+    assert certificate is not None  # there is no batch without an image
+    if not certificate.passed:
+        warnings.warn(certificate.summary(), CertificateWarning, stacklevel=3)
+    return _result(model, classifier, wanted, method, parts, batches.skipped, certificate)
+
+
+def _part(
+    model: Model, classifier: Classifier | None, wanted: Target, method: Method, paths: list[Path], batch: np.ndarray
+) -> _Part:
+    best = None if classifier is None else _all_classes(model, classifier, batch)
+    pictures = [displayable(image, model.spec) for image in batch]
+    batch = _filled(model, batch)
+    target = wanted
+    if isinstance(wanted, TopClass) and best is not None:
+        target = wanted.chosen(best.indices[_rows(len(batch), len(best.indices)), 0], model)
+    target = settled(target, model, batch)
+    scores, maps = method.explain(batch, target)
+    if len(scores) != len(batch):
+        raise InputError(f"{target.label} has {len(scores)} values for {len(batch)} images")
+    labels = target.labels(len(batch))
+    return _Part(paths, pictures, labels, scores, maps, best, _probabilities(target, best, len(paths)))
+
+
+def _all_classes(model: Model, classifier: Classifier, batch: np.ndarray) -> Best:
+    values = model.session().run(batch, classifier.tensors)
+    return best_classes(classifier, values, len(batch), classifier.classes)
+
+
+def _probabilities(target: Target, best: Best | None, images: int) -> np.ndarray | None:  # [images]
+    """The network's probability of the class that is the target."""
+    if best is None or not isinstance(target, (ClassScore, ClassProbability)):
+        return None
+    return best.probabilities[best.indices == np.array(target.indices(images))[:, None]]
+
+
+def _result(
+    model: Model,
+    classifier: Classifier | None,
+    wanted: Target,
+    method: Method,
+    parts: list[_Part],
+    skipped: list[tuple[Path, str]],
+    certificate: BridgeCertificate,
+) -> Attribution:
+    names = [str(path) for part in parts for path in part.paths]
+    probabilities = [part.probabilities for part in parts if part.probabilities is not None]
+    best = [part.best for part in parts if part.best is not None]
+    note = wanted.note(model)
+    return Attribution(
+        method=method.name,
+        images=tuple(names),
+        pictures=np.stack([picture for part in parts for picture in part.pictures]),
+        maps=np.concatenate([part.maps for part in parts])[: len(names)].astype(np.float32, copy=False),
+        signed=method.signed,
+        meaning=method.meaning,
+        targets=tuple(label for part in parts for label in part.labels)[: len(names)],
+        scores=np.concatenate([part.scores for part in parts])[: len(names)],
+        probabilities=np.concatenate(probabilities) if probabilities else None,
+        predictions=None if classifier is None else predictions(model, classifier, names, best).cut(_TOP),
+        layer=method.layer,
+        notes=(*([note] if note else []),),
+        certificate=certificate.summary(),
+        certified=certificate.passed,
+        skipped=tuple((str(path), reason) for path, reason in skipped),
+    )
+
+
+def _filled(model: Model, batch: np.ndarray) -> np.ndarray:
+    """The batch that a network of fixed batch size insists on: the last image is repeated."""
+    return batch[_rows(model.session().batching.fixed or len(batch), len(batch))]
+
+
+def _rows(size: int, count: int) -> np.ndarray:
+    return np.minimum(np.arange(size), count - 1)
+
+
+def _images_at_once(model: Model, memory: int | str | None) -> int:
+    """Raises InputError when the gradients of one image do not fit in `memory`."""
+    batching = model.session().batching
+    if batching.fixed is not None or memory is None:
+        return batching.fixed or _IMAGES_AT_ONCE
+    fitting = batching.slice_size(_IMAGES_AT_ONCE * _BACKWARD, (), memory_bytes(memory)) // _BACKWARD
+    if not fitting:
+        raise InputError(f"the gradients of one image do not fit in {memory}; give more --memory")
+    return fitting
