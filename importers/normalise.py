@@ -129,11 +129,12 @@ def _check_growth(proto: onnx.ModelProto) -> None:
 def write_out_sparse(graph: onnx.GraphProto) -> None:
     """Turn sparse initializers into ordinary ones."""
     for sparse in graph.sparse_initializer:
-        graph.initializer.append(_dense(sparse))
+        graph.initializer.append(dense(sparse))
     del graph.sparse_initializer[:]
 
 
-def _dense(sparse: onnx.SparseTensorProto) -> onnx.TensorProto:
+def dense(sparse: onnx.SparseTensorProto) -> onnx.TensorProto:
+    """A sparse tensor written out; raises InputError where its indices do not fit."""
     name, dims = sparse.values.name, tuple(sparse.dims)
     if any(size < 0 for size in dims) or math.prod(dims) * bits_per_element(sparse.values.data_type) / 8 > _MAX_DENSE:
         raise InputError(

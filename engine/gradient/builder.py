@@ -1,26 +1,34 @@
-"""ONNX graph -> torch.fx.GraphModule: one call a node, named after it; weights become buffers, which are frozen."""
+"""ONNX graph -> torch.fx.GraphModule: one call a node, named after it; weights become buffers, which are frozen.
+
+What follows from constants alone is computed once, here, and is a buffer too, under its node's name.
+"""
 
 from __future__ import annotations
 
+import keyword
 import operator as python_operators
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
-from onnx import AttributeProto, GraphProto, NodeProto, TensorProto, helper, numpy_helper
+from onnx import AttributeProto, GraphProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 from torch import fx, nn
 
 from ...importers.errors import InputError
+from ...importers.opset import STANDARD
 from ...importers.walk import subgraphs
-from .control_flow import CONTROL_FLOW
+from .control_flow import CONTROL_FLOW, Body
 from .dtypes import to_torch, torch_dtype
 from .ops import Operator, find
+from .prepass import Types, prepared
 
 _DTYPE_ATTRIBUTES = ("to", "dtype", "output_dtype", "stash_type", "softmax_precision", "output_datatype")
-_STANDARD = ("", "ai.onnx")
 _ORIGIN = "onnx"  # key of fx nodes' meta
+_NAMED = 4  # nodes an error message names for each operator
+_RANDOM = ("Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike")
 
 
 @dataclass(frozen=True)
@@ -56,10 +64,30 @@ def build(
     Raises InputError naming every operator that has no torch function, or an attribute that its function lacks.
     """
     builder = _Builder(opsets, read, precision)
-    names = list(inputs)
-    builder.check(graph)
-    module, tensors = builder.module(graph, names)
+    module, tensors = builder.module(graph, list(inputs), {})
+    builder.problems.report()
     return Built(module, tensors)
+
+
+class _Problems:
+    """What stands in the way, gathered so that it is all said at once."""
+
+    def __init__(self) -> None:
+        self._nodes: dict[str, list[str]] = {}  # what is missing -> names of the nodes
+
+    def add(self, reason: str, node: NodeProto) -> None:
+        self._nodes.setdefault(reason, []).append(node.name or node.output[0])
+
+    def report(self) -> None:
+        """Raise InputError unless there are none."""
+        if self._nodes:
+            lines = [f"{reason} ({self._named(names)})" for reason, names in self._nodes.items()]
+            raise InputError(f"no gradients through this network: torch has no equal for {'; '.join(lines)}")
+
+    @staticmethod
+    def _named(names: list[str]) -> str:
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        return f"node{'s' * (len(names) > 1)} {', '.join(names[:_NAMED])}{more}"
 
 
 class _Builder:
@@ -70,94 +98,122 @@ class _Builder:
         precision: torch.dtype | None,
     ) -> None:
         self.opsets, self.read, self.precision = opsets, read, precision
+        self.problems = _Problems()
 
-    # -- what can be built ---
-
-    def check(self, graph: GraphProto) -> None:
-        problems = dict.fromkeys(self._problems(graph))
-        if problems:
-            raise InputError(f"no gradients through this network: torch has no equal for {'; '.join(problems)}")
-
-    def _problems(self, graph: GraphProto) -> Iterable[str]:
-        for node in graph.node:
-            if not _is_control_flow(node):
-                reason = self._reason(node)
-                if reason:
-                    yield f"{reason} (node {node.name or node.output[0]})"
-            for attribute in node.attribute:
-                for body in subgraphs(attribute):
-                    yield from self._problems(body)
-
-    def _reason(self, node: NodeProto) -> str:
-        found = self._find(node)
-        label = _op_label(node)
-        if found is None:
-            return label
-        unknown = [entry.name for entry in node.attribute if entry.name not in found.keywords]
-        return f"the attribute {', '.join(unknown)} of {label}" if unknown else ""
-
-    def _find(self, node: NodeProto) -> Operator | None:
-        domain = "" if node.domain in _STANDARD else node.domain
-        return find(node.op_type, domain, self.opsets.get(domain, 1), straight_through=self.precision is not None)
-
-    # -- building ---
-
-    def module(self, graph: GraphProto, inputs: list[str]) -> tuple[fx.GraphModule, dict[str, str]]:
+    def module(self, graph: GraphProto, inputs: list[str], outer: Types) -> tuple[fx.GraphModule, dict[str, str]]:
         """The module of a graph or body; its inputs are `inputs`, which for a body end in what it captures."""
-        root, built = nn.Module(), fx.Graph()
-        values = {name: built.placeholder(_identifier(name)) for name in inputs}
-        scope = _Scope(root, built, values)
+        nodes, types = prepared(graph, self.opsets, self._known, outer)
+        scope = _Scope(types)
+        for name in inputs:
+            scope.values[name] = scope.input(name)
         for tensor in graph.initializer:
-            if tensor.name not in values:
-                values[tensor.name] = scope.constant(tensor.name, to_torch(self.read(tensor), self.precision))
-        for node in graph.node:
+            if tensor.name not in scope.values:
+                value = to_torch(self.read(tensor), self.precision)
+                scope.values[tensor.name] = scope.constant(tensor.name, value)
+        for node in nodes:
             self._add(node, scope)
-        built.output(tuple(values[value.name] for value in graph.output))
-        module = fx.GraphModule(root, built, graph.name or "network")
-        return module, {name: value.name for name, value in values.items()}
+        scope.graph.output(tuple(scope.values[name] for name in _names(graph.output)))
+        module = fx.GraphModule(scope.root, scope.graph, graph.name or "network")
+        return module, {name: value.name for name, value in scope.values.items()}
+
+    # -- nodes ---
 
     def _add(self, node: NodeProto, scope: _Scope) -> None:
-        name = node.name or node.output[0]
         if _is_control_flow(node):
-            called, several = self._control_flow(node, scope), True
-        else:
-            found = self._find(node)
-            assert found is not None  # `check` has looked
-            keywords = {entry.name: self._attribute(entry, scope) for entry in node.attribute}
-            if "n_outputs" in found.keywords:
-                keywords["n_outputs"] = len(node.output)
-            arguments = tuple(scope.values[entry] if entry else None for entry in node.input)
-            called = scope.graph.create_node("call_function", found.function, arguments, keywords, name)
-            several = found.several
-        called.meta[_ORIGIN] = Origin(name, _op_label(node))
-        if not several:
-            scope.values[node.output[0]] = called
+            called = self._control_flow(node, scope)
+            _unpack(node, called, scope)
             return
-        for index, output in enumerate(node.output):
-            if output:
-                scope.values[output] = scope.graph.call_function(python_operators.getitem, (called, index))
+        found = self._found(node)
+        if found is None:
+            for name in filter(None, node.output):
+                scope.values[name] = scope.graph.call_function(_missing)
+            return
+        arguments = tuple(scope.values[entry] if entry else None for entry in node.input)
+        keywords = self._keywords(node, found, scope)
+        if not self._fold(node, found, arguments, keywords, scope):
+            called = scope.graph.create_node("call_function", found.function, arguments, keywords, _name(node))
+            called.meta[_ORIGIN] = Origin(_name(node), _op_label(node))
+            if found.several:
+                _unpack(node, called, scope)
+            else:
+                scope.values[node.output[0]] = called
+
+    def _found(self, node: NodeProto) -> Operator | None:
+        """The table's entry, where it knows all that the node says; else the lack is noted."""
+        found, label = self._find(node), _op_label(node)
+        unknown = [entry.name for entry in node.attribute if found and entry.name not in found.keywords]
+        if found is None:
+            self.problems.add(f"{label}, whose values are random" if node.op_type in _RANDOM else label, node)
+        elif unknown:
+            self.problems.add(f"the attribute {', '.join(unknown)} of {label}", node)
+        return None if unknown else found
+
+    def _find(self, node: NodeProto) -> Operator | None:
+        domain = "" if node.domain in STANDARD else node.domain
+        return find(node.op_type, domain, self.opsets.get(domain, 1), straight_through=self.precision is not None)
+
+    def _known(self, node: NodeProto) -> bool:
+        return _is_control_flow(node) or self._find(node) is not None
+
+    def _fold(
+        self, node: NodeProto, found: Operator, arguments: tuple[Any, ...], keywords: dict[str, Any], scope: _Scope
+    ) -> bool:
+        """Compute here what depends on constants only; False where it does not, or cannot be computed."""
+        held = [value for value in (*arguments, *keywords.values()) if isinstance(value, fx.Node)]
+        if any(value not in scope.known for value in held):
+            return False
+        plain = fx.map_arg((arguments, keywords), lambda value: scope.known[value])
+        try:
+            with torch.no_grad():
+                made = found.function(*plain[0], **plain[1])
+        except InputError as error:
+            self.problems.add(str(error), node)
+            return False
+        except Exception:  # what is wrong with it is said when it is run
+            return False
+        values = made if found.several else (made,)
+        if not all(isinstance(value, torch.Tensor) for value in values):
+            return False
+        made_from = Origin(_name(node), _op_label(node))
+        for name, value in zip(node.output, values, strict=False):
+            if name:
+                scope.values[name] = scope.folded(name if found.several else _name(node), value, made_from, held)
+        return True
 
     def _control_flow(self, node: NodeProto, scope: _Scope) -> fx.Node:
         """If, Loop, Scan: a submodule that holds the bodies, called with the node's inputs and all they capture."""
-        bodies = {entry.name: entry.g for entry in node.attribute if entry.type == AttributeProto.GRAPH}
-        captured = sorted({name for body in bodies.values() for name in free_names(body)})
-        built = {
-            key: self.module(body, [*(value.name for value in body.input), *captured])[0]
-            for key, body in bodies.items()
+        graphs = {entry.name: entry.g for entry in node.attribute if entry.type == AttributeProto.GRAPH}
+        captured = sorted({name for body in graphs.values() for name in free_names(body)})
+        bodies = {
+            key: Body(
+                body, self.module(body, [*(value.name for value in body.input), *captured], scope.types)[0], self._dtype
+            )
+            for key, body in graphs.items()
         }
-        plain = {entry.name: helper.get_attribute_value(entry) for entry in node.attribute if entry.name not in bodies}
+        plain = {entry.name: helper.get_attribute_value(entry) for entry in node.attribute if entry.name not in graphs}
         submodule = CONTROL_FLOW[node.op_type](
-            **built, **plain, n_inputs=len(node.input), version=self.opsets.get("", 1)
+            bodies, n_inputs=len(node.input), version=self.opsets.get("", 1), **plain
         )
-        target = scope.add_module(node.name or node.output[0], submodule)
-        names = [*node.input, *captured]
-        arguments = tuple(scope.values[entry] if entry else None for entry in names)
-        return scope.graph.create_node("call_module", target, arguments, {}, node.name or node.output[0])
+        target = scope.add_module(_name(node), submodule)
+        arguments = tuple(scope.values[entry] if entry else None for entry in [*node.input, *captured])
+        called = scope.graph.create_node("call_module", target, arguments, {}, _name(node))
+        called.meta[_ORIGIN] = Origin(_name(node), _op_label(node))
+        return called
 
-    def _attribute(self, entry: AttributeProto, scope: _Scope) -> Any:
+    # -- attributes ---
+
+    def _keywords(self, node: NodeProto, found: Operator, scope: _Scope) -> dict[str, Any]:
+        keywords = {entry.name: self._attribute(entry, node, scope) for entry in node.attribute}
+        for name, default in (found.function.__kwdefaults__ or {}).items():
+            if isinstance(default, torch.dtype) and name not in keywords:
+                keywords[name] = self._in_precision(default)
+        return keywords | ({"n_outputs": len(node.output)} if "n_outputs" in found.keywords else {})
+
+    def _attribute(self, entry: AttributeProto, node: NodeProto, scope: _Scope) -> Any:
         value = helper.get_attribute_value(entry)
         if entry.type == AttributeProto.TENSOR:
-            return scope.constant(value.name or entry.name, to_torch(numpy_helper.to_array(value), self.precision))
+            tensor = to_torch(numpy_helper.to_array(value), self.precision)
+            return scope.constant(f"{_name(node)}_{entry.name}", tensor)
         if entry.type == AttributeProto.STRING:
             return value.decode("utf-8", "replace")
         if entry.type == AttributeProto.STRINGS:
@@ -167,7 +223,9 @@ class _Builder:
         return list(value) if entry.type in (AttributeProto.INTS, AttributeProto.FLOATS) else value
 
     def _dtype(self, data_type: int) -> torch.dtype:
-        dtype = torch_dtype(data_type)
+        return self._in_precision(torch_dtype(data_type))
+
+    def _in_precision(self, dtype: torch.dtype) -> torch.dtype:
         return self.precision if self.precision is not None and dtype.is_floating_point else dtype
 
 
@@ -175,14 +233,31 @@ class _Builder:
 class _Scope:
     """One graph under construction."""
 
-    root: nn.Module
-    graph: fx.Graph
-    values: dict[str, fx.Node]  # ONNX tensor -> fx node
+    types: Types  # of the ONNX tensors, as far as known
+    root: nn.Module = field(default_factory=nn.Module)
+    graph: fx.Graph = field(default_factory=fx.Graph)
+    values: dict[str, fx.Node] = field(default_factory=dict)  # ONNX tensor -> fx node
+    known: dict[fx.Node, torch.Tensor] = field(default_factory=dict)  # the values of constants
+    _taken: Counter[str] = field(default_factory=Counter)
+
+    def input(self, name: str) -> fx.Node:
+        target = self._unused(name)
+        return self.graph.create_node("placeholder", target, (), {}, target)
 
     def constant(self, name: str, value: torch.Tensor) -> fx.Node:
         target = self._unused(name)
         self.root.register_buffer(target, value)
-        return self.graph.create_node("get_attr", target, (), {}, target)
+        node = self.graph.create_node("get_attr", target, (), {}, target)
+        self.known[node] = value
+        return node
+
+    def folded(self, name: str, value: torch.Tensor, made_from: Origin, held: Iterable[fx.Node]) -> fx.Node:
+        """A computed constant; one that was handed through is the one that is there already."""
+        node = next((node for node in held if self.known[node] is value), None)
+        if node is None:
+            node = self.constant(name, value)
+            node.meta[_ORIGIN] = made_from
+        return node
 
     def add_module(self, name: str, module: nn.Module) -> str:
         target = self._unused(name)
@@ -190,10 +265,14 @@ class _Scope:
         return target
 
     def _unused(self, name: str) -> str:
-        plain, number = _identifier(name), 0
-        while hasattr(self.root, f"{plain}_{number}" if number else plain):
-            number += 1
-        return f"{plain}_{number}" if number else plain
+        """A Python name like the ONNX name, that nothing else in this module has."""
+        plain = _identifier(name)
+        target = plain
+        while target in self._taken or hasattr(self.root, target):
+            self._taken[plain] += 1
+            target = f"{plain}_{self._taken[plain]}"
+        self._taken[target] += 1
+        return target
 
 
 def free_names(body: GraphProto) -> set[str]:
@@ -210,15 +289,37 @@ def free_names(body: GraphProto) -> set[str]:
     return (free | {value.name for value in body.output} - made) - {""}
 
 
+def _unpack(node: NodeProto, called: fx.Node, scope: _Scope) -> None:
+    for index, output in enumerate(node.output):
+        if output:
+            name = f"{_name(node)}_output_{index}"
+            scope.values[output] = scope.graph.create_node(
+                "call_function", python_operators.getitem, (called, index), {}, name
+            )
+
+
+def _missing() -> None:
+    """Stands for an operator that the table lacks, until all such are found and reported."""
+
+
 def _is_control_flow(node: NodeProto) -> bool:
-    return node.domain in _STANDARD and node.op_type in CONTROL_FLOW
+    return node.domain in STANDARD and node.op_type in CONTROL_FLOW
+
+
+def _names(values: Iterable[ValueInfoProto]) -> list[str]:
+    return [value.name for value in values]
+
+
+def _name(node: NodeProto) -> str:
+    return node.name or node.output[0]
 
 
 def _op_label(node: NodeProto) -> str:
-    return node.op_type if node.domain in _STANDARD else f"{node.domain}.{node.op_type}"
+    return node.op_type if node.domain in STANDARD else f"{node.domain}.{node.op_type}"
 
 
 def _identifier(name: str) -> str:
     """A Python name like the ONNX name."""
     plain = "".join(letter if letter.isascii() and letter.isalnum() else "_" for letter in name)
-    return plain if plain[:1].isalpha() else f"_{plain}"
+    plain = plain if plain[:1].isalpha() else f"_{plain}"
+    return f"{plain}_" if keyword.iskeyword(plain) or plain == "self" else plain
