@@ -14,7 +14,8 @@ from ...importers.errors import InputError, nearest_names
 from ...importers.tensors import read_tensor
 from ..feeds import named_feeds
 from ..targets import settled
-from .builder import build
+from .builder import Built, build
+from .carrying import carried_inputs, carry_casts
 from .dtypes import to_numpy, to_torch
 from .rules import PLAIN, Rule
 from .variants import variant
@@ -43,14 +44,21 @@ class TorchModel:
     def __init__(self, model: Model, precision: torch.dtype | None = torch.float32) -> None:
         self.model = model
         self.precision = precision
-        proto = model.proto
-        opsets = {"" if entry.domain == "ai.onnx" else entry.domain: entry.version for entry in proto.opset_import}
-        built = build(
-            proto.graph, model.graph.inputs, opsets, lambda tensor: read_tensor(tensor, model.folder), precision
-        )
+        built = self._build()
         self.module: fx.GraphModule = built.module
         self.tensors = built.tensors
+        self.carried: frozenset[str] = frozenset()  # integer inputs that are fed as floats
+        if precision is not None:
+            carry_casts(built.module, built.tensors, model.graph)
+            self.carried = carried_inputs(model.graph)
         self._variants: dict[tuple[tuple[str, ...], Rule], fx.GraphModule] = {}
+
+    def _build(self) -> Built:
+        model, proto = self.model, self.model.proto
+        opsets = {"" if entry.domain == "ai.onnx" else entry.domain: entry.version for entry in proto.opset_import}
+        return build(
+            proto.graph, model.graph.inputs, opsets, lambda tensor: read_tensor(tensor, model.folder), self.precision
+        )
 
     def run(
         self, inputs: np.ndarray | Mapping[str, np.ndarray], tensors: Sequence[str] | None = None
@@ -93,7 +101,8 @@ class TorchModel:
         )
 
     def _feeds(self, inputs: np.ndarray | Mapping[str, np.ndarray]) -> dict[str, torch.Tensor]:
-        return {name: to_torch(value, self.precision) for name, value in named_feeds(self.model, inputs).items()}
+        feeds = {name: to_torch(value, self.precision) for name, value in named_feeds(self.model, inputs).items()}
+        return feeds | {name: feeds[name].to(self.precision) for name in self.carried}
 
     def _variant(self, names: Sequence[str], rule: Rule) -> fx.GraphModule:
         for name in names:

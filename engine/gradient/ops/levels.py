@@ -14,26 +14,37 @@ from typing import Any
 import torch
 
 
-class _RoundThrough(torch.autograd.Function):
-    """Half to even forward, the identity backward."""
+class _Through(torch.autograd.Function):
+    """One tensor's values, another's gradient."""
 
     @staticmethod
-    def forward(x: torch.Tensor) -> torch.Tensor:
-        return x.round()
+    def forward(x: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+        return values.view_as(values)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
         """Nothing is kept."""
 
     @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> torch.Tensor:
-        return gradient
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:
+        return gradient, None
+
+
+def through(x: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+    """`values`, which were made of `x`, with the gradient of `x`."""
+    made: torch.Tensor = _Through.apply(x, values)
+    return made
 
 
 def round_through(x: torch.Tensor) -> torch.Tensor:
     """`x` rounded half to even, with the gradient of `x`."""
-    rounded: torch.Tensor = _RoundThrough.apply(x)
-    return rounded
+    return through(x, x.detach().round())
+
+
+def saturated_through(x: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """`x` cast to an integer type but carried: its fraction dropped, its gradient kept where it lies in the range."""
+    limits = torch.iinfo(dtype)
+    return through(x.clamp(limits.min, limits.max), x.detach().to(dtype).to(x.dtype))
 
 
 def carried(*tensors: torch.Tensor | None) -> bool:
