@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import onnx
 
 from ..importers import load as load_proto
+from ..importers.errors import InputError
 from ..importers.input_spec import InputSpec, read_input_spec
 from ..importers.onnx_file import graph_inputs
 from ..importers.provenance import read_source
@@ -54,6 +55,7 @@ class Model:
         self.spec: InputSpec = read_input_spec(proto) or InputSpec()
         self.source: dict[str, Any] = read_source(proto)
         self._sessions: dict[str, Session] = {}
+        self._torch: dict[str | None, TorchModel] = {}
 
     @property
     def name(self) -> str:
@@ -119,15 +121,23 @@ class Model:
             self._sessions[key] = Session(self, **options)
         return self._sessions[key]
 
-    @cached_property
-    def _torch(self) -> TorchModel:
+    def torch(self, via: str | None = None) -> TorchModel:
+        """The same network as torch has it, for gradients; the same object at every call.
+
+        `via`: "onnx2torch" has that package convert it, as a second opinion; None: our own conversion.
+        Raises InputError naming every operator that torch has no equal for, or what else stands in the way.
+        """
+        if via not in self._torch:
+            self._torch[via] = self._convert(via)
+        return self._torch[via]
+
+    def _convert(self, via: str | None) -> TorchModel:
+        if via == "onnx2torch":
+            from .gradient.via_onnx2torch import Onnx2torchModel
+
+            return Onnx2torchModel(self)
+        if via is not None:
+            raise InputError(f"via is {via!r}; expected 'onnx2torch', or nothing for our own conversion")
         from .gradient.torch_model import TorchModel
 
         return TorchModel(self)
-
-    def torch(self) -> TorchModel:
-        """The same network as torch has it, for gradients.
-
-        Raises InputError naming every operator that torch has no equal for.
-        """
-        return self._torch

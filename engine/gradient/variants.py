@@ -15,7 +15,7 @@ from .rules import Rule
 
 def variant(module: fx.GraphModule, outputs: Sequence[str], rule: Rule) -> fx.GraphModule:
     """A module that gives the fx nodes `outputs`, as a tuple."""
-    graph = fx.Graph()
+    graph = fx.Graph(owning_module=module)  # which says what is in the submodules of If, Loop and Scan
     copies: dict[fx.Node, fx.Node] = {}
     graph.graph_copy(module.graph, copies)
     by_name = {node.name: copy for node, copy in copies.items()}
