@@ -55,3 +55,24 @@ def _cast(value: np.ndarray, dtype: str) -> np.ndarray:
         limits = np.iinfo(kind)
         value = np.clip(np.rint(value), limits.min, limits.max)
     return np.ascontiguousarray(value, kind)
+
+
+def images_of(feeds: Mapping[str, np.ndarray], start: int, size: int, count: int) -> dict[str, np.ndarray]:
+    """`size` images from `start` on, the last one repeated past the end; inputs without a batch axis stay whole."""
+    if size == count:
+        return dict(feeds)
+    rows = np.minimum(np.arange(start, start + size), count - 1)
+    contiguous = slice(start, start + size) if start + size <= count else rows
+    return {name: value[contiguous] if value.shape[:1] == (count,) else value for name, value in feeds.items()}
+
+
+def image_count(feeds: Mapping[str, np.ndarray]) -> int:
+    """How many images there are: what the first input says.
+
+    Raises InputError when there are none.
+    """
+    first = next(iter(feeds.values()))
+    count = first.shape[0] if first.ndim else 1
+    if count == 0:
+        raise InputError("expected at least one image, found an array of none")
+    return count

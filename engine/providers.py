@@ -116,7 +116,12 @@ def _identity() -> bytes:
 
 
 def _options(
-    severity: int, *, arena: bool = True, folder: Path | None = None, profile: Path | None = None
+    severity: int,
+    *,
+    arena: bool = True,
+    folder: Path | None = None,
+    profile: Path | None = None,
+    optimised: bool = True,
 ) -> ort.SessionOptions:
     import onnxruntime
 
@@ -126,6 +131,7 @@ def _options(
     options.enable_cpu_mem_arena = options.enable_mem_pattern = arena
     if profile is not None:
         options.enable_profiling, options.profile_file_prefix = True, str(profile)
+    if profile is not None or not optimised:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     if folder is not None:
         options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder))
@@ -146,13 +152,14 @@ def open_session(
     folder: Path | None = None,  # where the weights lie that are not in `proto`
     arena: bool = True,
     profile: Path | None = None,  # where onnxruntime writes what each node took, as the file has it: not optimised
+    optimised: bool = True,  # whether nodes may be fused
 ) -> ort.InferenceSession:
     """An onnxruntime session that gives `outputs` too. They survive its optimisations, being outputs of the graph.
 
     A model newer than this onnxruntime is lowered: its format version, then its operators by onnx's converter.
     Raises InputError when onnxruntime cannot run the model.
     """
-    options = _options(_SILENT, arena=arena, folder=folder, profile=profile)
+    options = _options(_SILENT, arena=arena, folder=folder, profile=profile, optimised=optimised)
     while True:
         data = _with_outputs(proto, outputs)
         try:

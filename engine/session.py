@@ -12,7 +12,7 @@ import numpy as np
 
 from ..importers.errors import InputError, nearest_names
 from .batching import Batching, memory_bytes
-from .feeds import named_feeds
+from .feeds import image_count, images_of, named_feeds
 from .images import ImageBatches
 from .providers import choose_providers, open_session
 
@@ -31,12 +31,20 @@ class Session:
 
     `providers`: "cuda", "cpu" … in order of preference; None: the GPU if it works, else the CPU.
     `memory`: what the process may hold during a run, in bytes or as "2GB"; None: no limit.
+    `optimised`: whether onnxruntime may fuse nodes; False: it computes every node as the file has it.
     Raises InputError when a provider does not work here or `memory` is no size.
     """
 
-    def __init__(self, model: Model, providers: Sequence[str] | None = None, memory: int | str | None = None) -> None:
+    def __init__(
+        self,
+        model: Model,
+        providers: Sequence[str] | None = None,
+        memory: int | str | None = None,
+        optimised: bool = True,
+    ) -> None:
         self.model = model
         self.providers = choose_providers(providers)
+        self.optimised = optimised
         self.memory = None if memory is None else memory_bytes(memory)
         self.batching = Batching(model)
         self._opened: OrderedDict[frozenset[str], ort.InferenceSession] = OrderedDict()
@@ -64,7 +72,7 @@ class Session:
         """
         names = self.checked(self.model.graph.outputs if tensors is None else tensors)
         feeds = named_feeds(self.model, inputs)
-        self.batching.check(self.memory, names, held=_images(feeds))
+        self.batching.check(self.memory, names, held=image_count(feeds))
         return self.run_unchecked(feeds, names)
 
     def run_unchecked(
@@ -72,7 +80,7 @@ class Session:
     ) -> dict[str, np.ndarray]:
         """As `run`, for known names and an amount that is known to fit."""
         feeds = named_feeds(self.model, inputs)
-        count = _images(feeds)
+        count = image_count(feeds)
         given = {name: self._given(name, feeds) for name in names if name not in self._computed}
         wanted = [name for name in names if name in self._computed]
         return given | (self._run(feeds, wanted, count) if wanted else {})
@@ -120,7 +128,7 @@ class Session:
 
     def _run(self, feeds: Mapping[str, np.ndarray], names: list[str], count: int) -> dict[str, np.ndarray]:
         size = self.batching.slice_size(count, names, self.memory)
-        parts = [self._run_once(_slice(feeds, start, size, count), names) for start in range(0, count, size)]
+        parts = [self._run_once(images_of(feeds, start, size, count), names) for start in range(0, count, size)]
         return {name: self.batching.join(name, [part[name] for part in parts], size, count) for name in names}
 
     def _run_once(self, feeds: Mapping[str, np.ndarray], names: list[str]) -> dict[str, np.ndarray]:
@@ -136,30 +144,14 @@ class Session:
         if key not in self._opened:
             arena = self.memory is None
             self._opened[key] = open_session(
-                self.model.proto, sorted(key), self.providers, folder=self.model.folder, arena=arena
+                self.model.proto,
+                sorted(key),
+                self.providers,
+                folder=self.model.folder,
+                arena=arena,
+                optimised=self.optimised,
             )
             if len(self._opened) > _KEPT:
                 self._opened.popitem(last=False)
         self._opened.move_to_end(key)
         return self._opened[key]
-
-
-def _slice(feeds: Mapping[str, np.ndarray], start: int, size: int, count: int) -> dict[str, np.ndarray]:
-    """`size` images from `start` on, the last one repeated past the end; inputs without a batch axis stay whole."""
-    if size == count:
-        return dict(feeds)
-    rows = np.minimum(np.arange(start, start + size), count - 1)
-    contiguous = slice(start, start + size) if start + size <= count else rows
-    return {name: value[contiguous] if value.shape[:1] == (count,) else value for name, value in feeds.items()}
-
-
-def _images(feeds: Mapping[str, np.ndarray]) -> int:
-    """How many images there are: what the first input says.
-
-    Raises InputError when there are none.
-    """
-    first = next(iter(feeds.values()))
-    count = first.shape[0] if first.ndim else 1
-    if count == 0:
-        raise InputError("expected at least one image, found an array of none")
-    return count
