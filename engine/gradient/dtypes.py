@@ -12,31 +12,24 @@ from onnx import TensorProto, helper
 
 from ...importers.errors import InputError
 
+_NAMES = {
+    "FLOAT": "float32",
+    "DOUBLE": "float64",
+    "FLOAT16": "float16",
+    "BFLOAT16": "bfloat16",
+    "FLOAT8E4M3FN": "float8_e4m3fn",
+    "FLOAT8E4M3FNUZ": "float8_e4m3fnuz",
+    "FLOAT8E5M2": "float8_e5m2",
+    "FLOAT8E5M2FNUZ": "float8_e5m2fnuz",
+    "FLOAT8E8M0": "float8_e8m0fnu",
+    **{f"{sign}INT{bits}": f"{sign}int{bits}".lower() for sign in ("", "U") for bits in (2, 4, 8, 16, 32, 64)},
+    "BOOL": "bool",
+    "COMPLEX64": "complex64",
+    "COMPLEX128": "complex128",
+}
+_KNOWN = TensorProto.DataType.keys()  # older onnx and older torch know fewer
 _TORCH: dict[str, torch.dtype] = {
-    "FLOAT": torch.float32,
-    "DOUBLE": torch.float64,
-    "FLOAT16": torch.float16,
-    "BFLOAT16": torch.bfloat16,
-    "FLOAT8E4M3FN": torch.float8_e4m3fn,
-    "FLOAT8E4M3FNUZ": torch.float8_e4m3fnuz,
-    "FLOAT8E5M2": torch.float8_e5m2,
-    "FLOAT8E5M2FNUZ": torch.float8_e5m2fnuz,
-    "FLOAT8E8M0": torch.float8_e8m0fnu,
-    "INT2": torch.int2,
-    "INT4": torch.int4,
-    "INT8": torch.int8,
-    "INT16": torch.int16,
-    "INT32": torch.int32,
-    "INT64": torch.int64,
-    "UINT2": torch.uint2,
-    "UINT4": torch.uint4,
-    "UINT8": torch.uint8,
-    "UINT16": torch.uint16,
-    "UINT32": torch.uint32,
-    "UINT64": torch.uint64,
-    "BOOL": torch.bool,
-    "COMPLEX64": torch.complex64,
-    "COMPLEX128": torch.complex128,
+    name: getattr(torch, own) for name, own in _NAMES.items() if name in _KNOWN and hasattr(torch, own)
 }
 _HELD_IN = {
     **dict.fromkeys(("int2", "int4", "uint2", "uint4"), np.int8),

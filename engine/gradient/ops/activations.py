@@ -28,7 +28,7 @@ def leaky_relu(x: torch.Tensor, *, alpha: float = 0.01) -> torch.Tensor:
 @in_int64
 def prelu(x: torch.Tensor, slope: torch.Tensor) -> torch.Tensor:
     """`slope` is broadcast to `x`; mostly it is one number, or one a channel."""
-    a_channel = slope.dim() == x.dim() - 1 and slope.numel() == slope.shape[0] == x.shape[1]
+    a_channel = x.dim() > 1 and slope.dim() == x.dim() - 1 and slope.numel() == slope.shape[0] == x.shape[1]
     if x.is_floating_point() and (slope.numel() == 1 or a_channel):
         return F.prelu(x, slope.flatten())
     return x.clamp(min=0) + slope * x.clamp(max=0)

@@ -83,8 +83,9 @@ def mod(a: torch.Tensor, b: torch.Tensor, *, fmod: int = 0) -> torch.Tensor:
 def power(base: torch.Tensor, exponent: torch.Tensor) -> torch.Tensor:
     """The result has the base's type."""
     exponent = signed(exponent)
-    if not base.is_floating_point() and exponent.is_floating_point():
-        return torch.pow(base.double(), exponent.double()).to(base.dtype)
+    if not base.is_floating_point():
+        exact = base if not exponent.is_floating_point() else base.double()
+        return torch.pow(exact, exponent).to(base.dtype)
     if exponent.numel() == 1 and exponent.dim() <= base.dim() and not exponent.requires_grad:
         return torch.pow(base, exponent.item()).to(base.dtype)  # squares and roots have kernels of their own
     return torch.pow(base, exponent).to(base.dtype)

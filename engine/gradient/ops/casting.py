@@ -7,9 +7,9 @@ import torch
 from ....importers.errors import InputError
 from . import operator
 
-_BITS = {torch.int2: 2, torch.uint2: 2, torch.int4: 4, torch.uint4: 4}  # held in int8
-_SIGNED = (torch.int2, torch.int4)
+_BITS = {getattr(torch, f"{sign}int{bits}", None): bits for sign in ("", "u") for bits in (2, 4)}  # held in int8
 _FLOAT8 = (torch.float8_e4m3fn, torch.float8_e4m3fnuz, torch.float8_e5m2, torch.float8_e5m2fnuz)
+_POWER_OF_TWO = getattr(torch, "float8_e8m0fnu", None)  # since torch 2.7
 _LAST_ROUNDED_DOWN = 464.0  # to 448, the largest number of float8_e4m3fn, which has no infinity
 _LARGEST_EXPONENT = 127  # of float8_e8m0fnu, whose byte 255 is NaN
 
@@ -21,13 +21,14 @@ def cast(x: torch.Tensor, *, to: torch.dtype, saturate: int = 1, round_mode: str
         return _few_bits(x, to)
     if to in _FLOAT8:
         return _float8(x, to, bool(saturate))
-    if to == torch.float8_e8m0fnu:
-        return _power_of_two(x, bool(saturate), round_mode)
+    if to == _POWER_OF_TWO:
+        return _power_of_two(x, to, bool(saturate), round_mode)
     return x.to(to)
 
 
 @operator("CastLike")
 def cast_like(x: torch.Tensor, like: torch.Tensor, *, saturate: int = 1, round_mode: str = "up") -> torch.Tensor:
+    """Where `like` is of a type that torch holds in another (4 bits), it is that other."""
     return cast(x, to=like.dtype, saturate=saturate, round_mode=round_mode)
 
 
@@ -45,7 +46,7 @@ def _few_bits(x: torch.Tensor, to: torch.dtype) -> torch.Tensor:
     bits = _BITS[to]
     lowest = x.to(torch.int64) & ((1 << bits) - 1)
     sign = 1 << (bits - 1)
-    return ((lowest ^ sign) - sign if to in _SIGNED else lowest).to(torch.int8)
+    return ((lowest ^ sign) - sign if to.is_signed else lowest).to(torch.int8)
 
 
 def _float8(x: torch.Tensor, to: torch.dtype, saturate: bool) -> torch.Tensor:
@@ -57,7 +58,7 @@ def _float8(x: torch.Tensor, to: torch.dtype, saturate: bool) -> torch.Tensor:
     return x.to(to)
 
 
-def _power_of_two(x: torch.Tensor, saturate: bool, round_mode: str) -> torch.Tensor:
+def _power_of_two(x: torch.Tensor, to: torch.dtype, saturate: bool, round_mode: str) -> torch.Tensor:
     """OCP Microscaling Formats (MX) Specification 1.0: an exponent of 8 bits, and nothing else."""
     fraction, exponent = torch.frexp(x.double())  # fraction in [1/2, 1)
     over = {"up": fraction > 0.5, "nearest": fraction >= 0.75, "down": torch.zeros_like(fraction, dtype=torch.bool)}
@@ -67,4 +68,4 @@ def _power_of_two(x: torch.Tensor, saturate: bool, round_mode: str) -> torch.Ten
     kept = smallest.clamp(-_LARGEST_EXPONENT, _LARGEST_EXPONENT)
     lost = torch.isnan(x) if saturate else torch.isnan(x) | (kept != smallest)
     byte = (kept + _LARGEST_EXPONENT).masked_fill(lost, 255)
-    return byte.to(torch.uint8).view(torch.float8_e8m0fnu)
+    return byte.to(torch.uint8).view(to)

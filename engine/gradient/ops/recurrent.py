@@ -119,9 +119,10 @@ def lstm(
     layout: int = 0,
 ) -> tuple[torch.Tensor, ...]:  # Y [S, D, N, H], Y_h and Y_c [D, N, H]
     functions = _functions(activations, activation_alpha, activation_beta, clip)
+    unclipped = _functions(activations, activation_alpha, activation_beta, None)  # on the cell, as in onnxruntime
 
     def step(index: int) -> _Step:
-        f, g, h = functions[3 * index : 3 * index + 3]
+        f, g, h = functions[3 * index], functions[3 * index + 1], unclipped[3 * index + 2]
         recurrence, bias = r[index], _half(b, index, 1)
         peep = (0.0, 0.0, 0.0) if peepholes is None else peepholes[index].chunk(3)
 
