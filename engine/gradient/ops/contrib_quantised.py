@@ -12,7 +12,7 @@ import torch.nn.functional as F
 
 from . import find, operator
 from .contrib import MICROSOFT
-from .levels import along, carried, dequantised, level_type, quantised, requantised
+from .levels import along, carried, centred, dequantised, level_type, quantised, requantised
 from .quantised import dequantize_linear, dynamic_range, level_product, qlinear_conv, quantize_linear
 from .straight_through import quantize_linear as quantize_linear_through
 
@@ -30,6 +30,12 @@ def _levels(
     return requantised(real, scale, zero, level_type(zero, *made_from), carried(*made_from))
 
 
+def _moved_first(steps: torch.Tensor, zero: torch.Tensor | None, *made_from: torch.Tensor | None) -> torch.Tensor:
+    """Levels rounded after the zero point is added, as onnxruntime's sums and products are: ties fall otherwise."""
+    moved = steps if zero is None else steps + zero.to(steps.dtype)
+    return quantised(moved, None, level_type(zero, *made_from), carried(*made_from))
+
+
 # -- elementwise ---
 
 
@@ -44,7 +50,8 @@ def qlinear_add(
     y_scale: torch.Tensor,
     y_zero: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    return _levels(dequantised(a, a_scale, a_zero) + dequantised(b, b_scale, b_zero), y_scale, y_zero, a, b)
+    total = dequantised(a, a_scale, a_zero) + dequantised(b, b_scale, b_zero)
+    return _moved_first(total / y_scale, y_zero, a, b)
 
 
 @operator("QLinearMul", domain=MICROSOFT)
@@ -58,7 +65,9 @@ def qlinear_mul(
     y_scale: torch.Tensor,
     y_zero: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    return _levels(dequantised(a, a_scale, a_zero) * dequantised(b, b_scale, b_zero), y_scale, y_zero, a, b)
+    wide = torch.promote_types(a_scale.dtype, torch.float32)
+    product = centred(a, a_zero, wide) * centred(b, b_zero, wide)
+    return _moved_first(product * (a_scale * b_scale / y_scale), y_zero, a, b)
 
 
 @operator("QLinearWhere", domain=MICROSOFT)
@@ -172,20 +181,6 @@ def qlinear_global_average_pool(
 ) -> torch.Tensor:
     axes = tuple(range(1, x.dim() - 1) if channels_last else range(2, x.dim()))
     return _levels(dequantised(x, x_scale, x_zero).mean(axes, keepdim=True), y_scale, y_zero, x)
-
-
-@operator("QLinearReduceMean", domain=MICROSOFT)
-def qlinear_reduce_mean(
-    x: torch.Tensor,
-    x_scale: torch.Tensor,
-    x_zero: torch.Tensor | None,
-    y_scale: torch.Tensor,
-    y_zero: torch.Tensor | None = None,
-    *,
-    axes: Sequence[int],
-    keepdims: int = 1,
-) -> torch.Tensor:
-    return _levels(dequantised(x, x_scale, x_zero).mean(tuple(axes), bool(keepdims)), y_scale, y_zero, x)
 
 
 @operator("NhwcMaxPool", domain=MICROSOFT)
