@@ -17,6 +17,7 @@ VERBS: dict[str, str] = {
     "weights": "Filters as pictures, statistics and histograms of every weight.",
     "activations": "Feature maps of an image, with statistics and the top classes.",
     "predict": "Top classes of images.",
+    "explain": "Which pixels an answer depends on: saliency, Grad-CAM.",
     "report": "One offline HTML page with all of it.",
     "convert": "Any supported model file to ONNX, with a parity certificate.",
     "demo": "The report of a real trained network that pip can install.",

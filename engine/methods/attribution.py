@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,20 +11,26 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...importers.errors import InputError
+from .. import quantities
 from ..batching import memory_bytes
 from ..images import ImageBatches, Images, displayable
+from ..render.heatmap import Heat, heat_sheet
 from ..results import Result
 from ..structure.classifier import Classifier, find_classifier
 from ..targets import ClassProbability, ClassScore, Target, TopClass, as_target, settled
 from .predict import Best, Predictions, best_classes, classifier_of, predictions
 
 if TYPE_CHECKING:
+    import PIL.Image
+
     from ..gradient.certificate import BridgeCertificate
     from ..model import Model
 
 _IMAGES_AT_ONCE = 8
 _BACKWARD = 3  # times the activations of a forward run: kept, their gradients, and what operators work in
 _TOP = 5
+_ENDS, _SIGNED_ENDS = ("0", "most"), ("better darker", "better brighter")  # what a sheet's first and last colour mean
+_SCALE = "every image on its own scale"
 
 Explain = Callable[[np.ndarray, Target], tuple[np.ndarray, np.ndarray]]  # batch, target -> [n] scores, [n, H, W] maps
 
@@ -48,6 +54,20 @@ class Attribution(Result):
     certificate: str  # how closely the gradients' network agrees with onnxruntime
     certified: bool
     skipped: tuple[tuple[str, str], ...]  # broken images: path, reason
+
+    def heats(self) -> list[Heat]:
+        """Every map beside its picture, to be painted."""
+        return [Heat(picture, values, self.signed) for picture, values in zip(self.pictures, self.maps, strict=True)]
+
+    def sheet(self, title: str = "") -> PIL.Image.Image:
+        """All images below each other: the picture, its map, and the map over the picture."""
+        legend = (*(_SIGNED_ENDS if self.signed else _ENDS), _SCALE)
+        captions = [self._caption(row) for row in range(len(self.images))]
+        return heat_sheet(self.heats(), captions, title or self.method, self.meaning, legend)
+
+    def _caption(self, row: int) -> tuple[str, str, str]:
+        probability = "" if self.probabilities is None else f"probability {quantities.share(self.probabilities[row])}, "
+        return Path(self.images[row]).name, self.targets[row], f"{probability}score {self.scores[row]:.3g}"
 
 
 @dataclass(frozen=True)
@@ -148,12 +168,12 @@ def _result(
     names = [str(path) for part in parts for path in part.paths]
     probabilities = [part.probabilities for part in parts if part.probabilities is not None]
     best = [part.best for part in parts if part.best is not None]
-    note = wanted.note(model)
+    maps = np.concatenate([part.maps for part in parts])[: len(names)].astype(np.float32, copy=False)
     return Attribution(
         method=method.name,
         images=tuple(names),
         pictures=np.stack([picture for part in parts for picture in part.pictures]),
-        maps=np.concatenate([part.maps for part in parts])[: len(names)].astype(np.float32, copy=False),
+        maps=maps,
         signed=method.signed,
         meaning=method.meaning,
         targets=tuple(label for part in parts for label in part.labels)[: len(names)],
@@ -161,11 +181,16 @@ def _result(
         probabilities=np.concatenate(probabilities) if probabilities else None,
         predictions=None if classifier is None else predictions(model, classifier, names, best).cut(_TOP),
         layer=method.layer,
-        notes=(*([note] if note else []),),
+        notes=tuple(filter(None, (wanted.note(model), _blank(names, maps)))),
         certificate=certificate.summary(),
         certified=certificate.passed,
         skipped=tuple((str(path), reason) for path, reason in skipped),
     )
+
+
+def _blank(names: Sequence[str], maps: np.ndarray) -> str:
+    blank = [Path(name).name for name, values in zip(names, maps, strict=True) if not values.any()]
+    return f"0 everywhere, so that there is nothing to see: {', '.join(blank)}" if blank else ""
 
 
 def _filled(model: Model, batch: np.ndarray) -> np.ndarray:

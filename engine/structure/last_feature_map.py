@@ -109,6 +109,9 @@ def _before_pooling(graph: Graph, tensor: str) -> str:
 
 def _why_none(graph: Graph, tensor: str, found: list[str]) -> str:
     tokens = [name for name in found if len(graph.shape(name) or ()) == 3 and name in graph.producers]
+    if found == [tensor]:
+        shape = list(graph.shape(tensor) or ())
+        return f"{tensor} {shape} may come from several feature maps, as detectors' boxes do; {_NAME_ONE}"
     if tokens:
         shape = list(graph.shape(tokens[0]) or ())
         return f"this network reasons in tokens ({tokens[0]} {shape}), where Grad-CAM finds no map; {_NAME_ONE}"

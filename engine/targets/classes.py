@@ -44,13 +44,13 @@ class _OfClass(Target):
     def _checked(self, model: Model) -> Classifier:
         classifier = classifier_in(model)
         for index in self.index if isinstance(self.index, tuple) else (self.index,):
-            check_index("class", index, classifier.classes)
+            check_index(index, classifier.classes, "class", "the network")
         return classifier
 
     def _pick(self, rows: Any) -> Any:  # [N, classes] -> [N]
         indices = self.indices(len(rows))
         for index in indices:
-            check_index("class", index, rows.shape[1])
+            check_index(index, rows.shape[1], "class", "the network")
         return rows[list(range(len(rows))), list(indices)]
 
 
@@ -68,12 +68,8 @@ class ClassScore(_OfClass):
     def note(self, model: Model) -> str:
         classifier = classifier_in(model)
         if classifier.logits is None:
-            return (
-                f"the score is the output {classifier.output} as it is: nothing in the graph makes probabilities of it"
-            )
-        return (
-            f"the final {classifier.kind} is cut off: the score is the logit, which goes into it ({classifier.logits})"
-        )
+            return f"the score is the output {classifier.output} as it is; the graph has no softmax at its end"
+        return f"the final {classifier.kind} is cut off: the score is the logit that enters it ({classifier.logits})"
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ class Channel(_OfLayer):
         axis = self.axis if self.axis is not None else (2 if rank == 3 else 1)
         if not 0 < axis < rank:
             raise InputError(f"{self.layer} {list(value.shape)} has no axis {axis} of channels")
-        check_index(f"channel in {self.layer} {list(value.shape)}:", self.channel, value.shape[axis])
+        check_index(self.channel, value.shape[axis], "channel", f"{self.layer} {list(value.shape)}")
         chosen = value[(slice(None),) * axis + (self.channel,)]
         return chosen.reshape(len(value), -1).mean(1)
 
@@ -67,7 +67,9 @@ class Neuron(_OfLayer):
                 f"a neuron of {self.layer} {list(value.shape)} has {len(sizes)} numbers, found {len(self.place)}"
             )
         for index, size in zip(self.place, sizes, strict=True):
-            check_index(f"neuron {', '.join(map(str, self.place))} in {self.layer} {list(value.shape)}:", index, size)
+            check_index(
+                index, size, f"neuron {', '.join(map(str, self.place))}, at", f"{self.layer} {list(value.shape)}"
+            )
         return value[(slice(None), *self.place)]
 
 

@@ -35,7 +35,7 @@ class Mask(Target):
     def score(self, value: Any) -> Any:
         if len(value.shape) != 4:
             raise InputError(f"expected planes [N, C, H, W] for a mask, {self.layer} is {list(value.shape)}")
-        check_index(f"class in {self.layer} {list(value.shape)}:", self.channel, value.shape[1])
+        check_index(self.channel, value.shape[1], "class", f"{self.layer} {list(value.shape)}")
         return self._where_predicted(value) if self.mask is None else self._inside(value, self.mask)
 
     def _inside(self, value: Any, mask: np.ndarray) -> Any:
@@ -88,7 +88,7 @@ class Box(Target):
         rows = self._rows(value)
         indices = self.index if isinstance(self.index, tuple) else (self.index,) * len(rows)
         for index in indices:
-            check_index(f"box in {self.scores} {list(value.shape)}:", -1 if index is None else index, rows.shape[1])
+            check_index(-1 if index is None else index, rows.shape[1], "box", f"{self.scores} {list(value.shape)}")
         return rows[list(range(len(rows))), list(indices)]
 
     def settle(self, model: Model, inputs: Inputs) -> Target:
@@ -108,7 +108,7 @@ class Box(Target):
             raise InputError(f"expected scores {wanted}, {self.scores} is {list(value.shape)}")
         if self.channel is None:
             return value if rank == 2 else value[None]
-        check_index(f"class in {self.scores} {list(value.shape)}:", self.channel, value.shape[-1])
+        check_index(self.channel, value.shape[-1], "class", f"{self.scores} {list(value.shape)}")
         return value[..., self.channel] if rank == 3 else value[None][..., self.channel]
 
     def _nearest(self, value: np.ndarray, near: Corners) -> np.ndarray:  # [N]

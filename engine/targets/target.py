@@ -76,7 +76,7 @@ def known_names(model: Model) -> tuple[dict[str, str], dict[str, None]]:
     return nodes, {name: None for node in model.graph.nodes for name in node.outputs if name}
 
 
-def check_index(what: str, index: int, size: int) -> None:
-    """Raise InputError unless 0 <= index < size."""
+def check_index(index: int, size: int, what: str, place: str) -> None:
+    """Raise InputError unless 0 <= index < size: `place` has no `what` of that number."""
     if not 0 <= index < size:
-        raise InputError(f"there is no {what} {index}: expected 0 to {size - 1}")
+        raise InputError(f"{place} has no {what} {index}: expected 0 to {size - 1}")

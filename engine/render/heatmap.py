@@ -1,0 +1,93 @@
+"""heatmap: a map of how much each pixel matters, alone and laid over the picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from . import colormaps
+from .image_grid import image_grid
+from .lettering import INK, MUTED, fitting, font
+
+_SIDE = 224  # pixels: smaller pictures are enlarged to about this
+_GAP = 8
+_HEADER, _FOOTER, _BAR = 50, 26, (120, 10)
+_CLEAR, _COVERED = 0.1, 0.5  # strengths up to and from which the picture shows through fully and least
+_OPACITY = 0.65  # there
+
+
+@dataclass(frozen=True)
+class Heat:
+    """One map beside the picture it belongs to."""
+
+    picture: np.ndarray  # [H, W, 3] uint8
+    values: np.ndarray  # [H, W] numbers
+    signed: bool = False  # whether values below 0 are as strong as those above
+    percentile: float = 99.5  # of the magnitudes; it and all above get the last colour
+    colormap: str = ""  # "": diverging for signed maps, inferno for others
+
+    @cached_property
+    def strength(self) -> np.ndarray:  # [H, W] in 0..1, or -1..1 of a signed map; what is not finite counts as 0
+        values = np.nan_to_num(np.asarray(self.values, np.float64), posinf=0, neginf=0)
+        limit = float(np.percentile(np.abs(values), self.percentile)) or float(np.abs(values).max())
+        return np.clip(values / (limit or 1.0), -1.0 if self.signed else 0.0, 1.0)
+
+    @property
+    def colours(self) -> np.ndarray:  # [H, W, 3] uint8
+        """The map alone."""
+        name = self.colormap or ("diverging" if self.signed else "inferno")
+        return colormaps.apply(self.strength, name, -1 if self.signed else 0, 1)
+
+    @property
+    def overlay(self) -> np.ndarray:  # [H, W, 3] uint8
+        """The map over the picture in grey, so that all colour is the map's; it shows through where the map is weak."""
+        share = np.clip((np.abs(self.strength) - _CLEAR) / (_COVERED - _CLEAR), 0, 1)[..., None] * _OPACITY
+        grey = self.picture.mean(-1, keepdims=True)
+        return np.rint(grey * (1 - share) + self.colours * share).astype(np.uint8)
+
+
+def heat_sheet(
+    heats: Sequence[Heat],
+    captions: Sequence[Sequence[str]],  # three an image, below its picture, its map and its overlay
+    title: str,
+    subtitle: str,
+    legend: tuple[str, str, str],  # what the first and last colour mean, and a word on the scale
+) -> Image.Image:
+    """A row an image: the picture as the network sees it, the map, and the map over the picture."""
+    planes = np.stack([plane for heat in heats for plane in (heat.picture, heat.colours, heat.overlay)])
+    scale = max(1, round(_SIDE / max(planes.shape[1:3])))
+    words = [text for row in captions for text in row]
+    grid = image_grid(planes, columns=3, gap=_GAP, scale=scale, captions=words)
+    sheet = Image.new("RGB", (grid.width, _HEADER + grid.height + _FOOTER), "white")
+    sheet.paste(grid, (0, _HEADER))
+    _write_header(sheet, title, subtitle)
+    _write_legend(sheet, heats[0], legend)
+    return sheet
+
+
+def _write_header(sheet: Image.Image, title: str, subtitle: str) -> None:
+    draw = ImageDraw.Draw(sheet)
+    for text, top, letters, colour in ((title, 8, font(15, bold=True), INK), (subtitle, 30, font(11), MUTED)):
+        draw.text((_GAP, top), fitting(text, letters, sheet.width - 2 * _GAP), fill=colour, font=letters)
+
+
+def _write_legend(sheet: Image.Image, heat: Heat, legend: tuple[str, str, str]) -> None:
+    """The colours from first to last, with their meaning on both sides."""
+    draw, letters = ImageDraw.Draw(sheet), font(11)
+    low, high, scale = legend
+    top = sheet.height - _FOOTER + 4
+    draw.text((_GAP, top), low, fill=MUTED, font=letters)
+    left = _GAP + round(letters.getlength(low)) + 6
+    ramp = Heat(np.zeros((1, 1, 3), np.uint8), _ramp(heat.signed), heat.signed, colormap=heat.colormap).colours
+    sheet.paste(Image.fromarray(ramp).resize(_BAR, Image.Resampling.BILINEAR), (left, top + 3))
+    after = f"{high}; {scale}"
+    room = sheet.width - left - _BAR[0] - 6 - _GAP
+    draw.text((left + _BAR[0] + 6, top), fitting(after, letters, room), fill=MUTED, font=letters)
+
+
+def _ramp(signed: bool) -> np.ndarray:  # [1, 256]
+    return np.linspace(-1 if signed else 0, 1, 256)[None]
