@@ -30,10 +30,13 @@ def _levels(
     return requantised(real, scale, zero, level_type(zero, *made_from), carried(*made_from))
 
 
-def _moved_first(steps: torch.Tensor, zero: torch.Tensor | None, *made_from: torch.Tensor | None) -> torch.Tensor:
-    """Levels rounded after the zero point is added, as onnxruntime's sums and products are: ties fall otherwise."""
-    moved = steps if zero is None else steps + zero.to(steps.dtype)
-    return quantised(moved, None, level_type(zero, *made_from), carried(*made_from))
+def _moved(levels: torch.Tensor, zero: torch.Tensor | None, *made_from: torch.Tensor | None) -> torch.Tensor:
+    """Levels to which the zero point is added before they are rounded, as onnxruntime's sums and products are."""
+    return quantised(levels, None, level_type(zero, *made_from), carried(*made_from))
+
+
+def _as_float(zero: torch.Tensor | None, scale: torch.Tensor) -> torch.Tensor:
+    return torch.zeros_like(scale) if zero is None else zero.to(scale.dtype)
 
 
 # -- elementwise ---
@@ -50,8 +53,9 @@ def qlinear_add(
     y_scale: torch.Tensor,
     y_zero: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    total = dequantised(a, a_scale, a_zero) + dequantised(b, b_scale, b_zero)
-    return _moved_first(total / y_scale, y_zero, a, b)
+    left, right = a_scale / y_scale, b_scale / y_scale
+    fixed = _as_float(y_zero, y_scale) - (left * _as_float(a_zero, a_scale) + right * _as_float(b_zero, b_scale))
+    return _moved(a.to(left.dtype) * left + (b.to(right.dtype) * right + fixed), y_zero, a, b)
 
 
 @operator("QLinearMul", domain=MICROSOFT)
@@ -67,7 +71,7 @@ def qlinear_mul(
 ) -> torch.Tensor:
     wide = torch.promote_types(a_scale.dtype, torch.float32)
     product = centred(a, a_zero, wide) * centred(b, b_zero, wide)
-    return _moved_first(product * (a_scale * b_scale / y_scale), y_zero, a, b)
+    return _moved(product * (a_scale * b_scale / y_scale) + _as_float(y_zero, y_scale), y_zero, a, b)
 
 
 @operator("QLinearWhere", domain=MICROSOFT)
