@@ -6,6 +6,7 @@ import math
 
 import torch
 
+from ....importers.errors import InputError
 from . import operator
 
 _MEL_FACTOR, _MEL_KNEE = 2595.0, 700.0  # Hz; mel(f) = 2595 log10(1 + f / 700)
@@ -55,8 +56,10 @@ def _dft(x: torch.Tensor, length: int | None, axis: int, inverse: bool, onesided
     signal = precise[..., 0] if x.shape[-1] == 1 else torch.view_as_complex(precise.contiguous())
     if inverse and onesided:
         return torch.fft.irfft(signal, length, axis).unsqueeze(-1).to(x.dtype)
+    if onesided and signal.is_complex():
+        raise InputError("a one-sided transform of complex numbers: expected real numbers, or onesided = 0")
     transform = torch.fft.ifft if inverse else torch.fft.rfft if onesided else torch.fft.fft
-    return torch.view_as_real(transform(signal, length, axis)).to(x.dtype)
+    return torch.view_as_real(transform(signal, length, axis).resolve_conj()).to(x.dtype)
 
 
 # -- windows ---

@@ -64,6 +64,9 @@ CASES: list[tuple[str, dict[str, Any], list[Any], tuple[float, float]]] = [
     ("DFT", {}, [(2, 5, 3, 1), None, np.array(1)], (-1.0, 1.0)),
     ("DFT", {"onesided": 1}, [(2, 5, 1), np.array(7)], (-1.0, 1.0)),
     ("DFT", {"inverse": 1}, [(2, 5, 2), np.array(4)], (-1.0, 1.0)),
+    ("DFT", {"inverse": 1}, [(2, 5, 1)], (-1.0, 1.0)),
+    ("DFT", {"inverse": 1, "onesided": 1}, [(2, 5, 3, 2), None, np.array(1)], (-1.0, 1.0)),
+    ("DFT", {"inverse": 1, "onesided": 1}, [(2, 5, 2), np.array(7)], (-1.0, 1.0)),
     ("STFT", {}, [(2, 9, 1), np.array(2), np.hanning(4), np.array(4)], (-1.0, 1.0)),
 ]
 
@@ -133,6 +136,28 @@ def test_shorter_floats(
 
 def lengthened(value: torch.Tensor | None) -> torch.Tensor | None:
     return value.double() if value is not None and value.is_floating_point() else value
+
+
+@pytest.mark.parametrize(
+    "limits", [(8, 16, 8192, 0.0, 4096.0), (20, 512, 16000, 20.0, 8000.0), (64, 128, 8000, 100.0, 3900.0)]
+)
+def test_mel_weights(limits: tuple[float, ...]) -> None:
+    arrays = [np.array(limit) for limit in limits]
+    found = run("MelWeightMatrix", *map(torch.tensor, arrays), output_datatype=torch.float64)
+    np.testing.assert_allclose(found.numpy(), reference("MelWeightMatrix", arrays, {"output_datatype": 11}), atol=1e-12)
+
+
+@pytest.mark.parametrize("periodic", [0, 1])
+@pytest.mark.parametrize("name", ["HannWindow", "HammingWindow", "BlackmanWindow"])
+def test_windows(name: str, periodic: int) -> None:
+    found = run(name, torch.tensor(9), output_datatype=torch.float64, periodic=periodic)
+    expected = reference(name, [np.array(9)], {"output_datatype": 11, "periodic": periodic})
+    np.testing.assert_allclose(found.numpy(), expected, atol=1e-7)
+
+
+def test_a_one_sided_spectrum_of_complex_numbers_is_refused() -> None:
+    with pytest.raises(InputError, match="expected real numbers"):
+        run("DFT", torch.ones(1, 4, 2), onesided=1)
 
 
 # -- gradients at corners ---
