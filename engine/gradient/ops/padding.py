@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import torch
 import torch.nn.functional as F
 
+Sides = list[tuple[int, int]]  # (begin, end) a spatial axis
+
 
 def window_pads(
     size: Sequence[int],  # [spatial] of the input
@@ -15,7 +17,7 @@ def window_pads(
     dilations: Sequence[int],
     pads: Sequence[int] | None,  # [begin …, end …]
     auto_pad: str,
-) -> list[tuple[int, int]]:  # (begin, end) a spatial axis
+) -> Sides:
     """Explicit pads, whatever way the node states them."""
     if auto_pad in ("SAME_UPPER", "SAME_LOWER"):
         return [_same(*axis, auto_pad == "SAME_LOWER") for axis in zip(size, kernel, strides, dilations, strict=True)]
@@ -26,11 +28,22 @@ def window_pads(
 
 def _same(size: int, kernel: int, stride: int, dilation: int, lower: bool) -> tuple[int, int]:
     outputs = -(-size // stride)
-    total = max(0, (outputs - 1) * stride + (kernel - 1) * dilation + 1 - size)
+    return halved(max(0, (outputs - 1) * stride + (kernel - 1) * dilation + 1 - size), lower)
+
+
+def halved(total: int, lower: bool) -> tuple[int, int]:
+    """A padding shared by both sides; the odd one goes to the begin if `lower`."""
     less, more = total // 2, total - total // 2
     return (more, less) if lower else (less, more)
 
 
-def pad(x: torch.Tensor, pads: Sequence[tuple[int, int]], value: float = 0.0) -> torch.Tensor:
+def symmetric(sides: Sides) -> bool:
+    """Whether torch's own padding can do it."""
+    return all(begin == end >= 0 for begin, end in sides)
+
+
+def pad(x: torch.Tensor, sides: Sides, value: float = 0.0) -> torch.Tensor:
     """The last axes widened (or, where negative, cut)."""
-    return F.pad(x, [side for pair in reversed(pads) for side in pair], value=value)
+    if not any(map(any, sides)):
+        return x
+    return F.pad(x, [side for pair in reversed(sides) for side in pair], value=value)
