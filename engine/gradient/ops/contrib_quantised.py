@@ -31,7 +31,7 @@ def _levels(
 
 
 def _moved(levels: torch.Tensor, zero: torch.Tensor | None, *made_from: torch.Tensor | None) -> torch.Tensor:
-    """Levels to which the zero point is added before they are rounded, as onnxruntime's sums and products are."""
+    """Levels to which the zero point is added before they are rounded, as in onnxruntime's sums and means."""
     return quantised(levels, None, level_type(zero, *made_from), carried(*made_from))
 
 
@@ -170,7 +170,8 @@ def qlinear_average_pool(
     window = {"kernel_shape": kernel_shape, "auto_pad": auto_pad, "pads": pads, "strides": strides}
     real = _channels_first(dequantised(x, x_scale, x_zero), channels_last)
     pooled = _apply("AveragePool", _OPSET, real, **window, ceil_mode=ceil_mode, count_include_pad=count_include_pad)
-    return _levels(_channels_last(pooled, channels_last), y_scale, y_zero, x)
+    steps = _channels_last(pooled, channels_last) / y_scale
+    return _moved(steps + _as_float(y_zero, y_scale), y_zero, x)
 
 
 @operator("QLinearGlobalAveragePool", domain=MICROSOFT)
