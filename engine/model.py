@@ -17,6 +17,8 @@ from ..importers.provenance import read_source
 from .structure.graph import Graph
 
 if TYPE_CHECKING:
+    from .gradient.certificate import BridgeCertificate
+    from .gradient.samples import Inputs
     from .gradient.torch_model import TorchModel
     from .session import Session
     from .structure.filters import Filters
@@ -56,6 +58,7 @@ class Model:
         self.source: dict[str, Any] = read_source(proto)
         self._sessions: dict[str, Session] = {}
         self._torch: dict[str | None, TorchModel] = {}
+        self._certificate: BridgeCertificate | None = None
 
     @property
     def name(self) -> str:
@@ -141,3 +144,16 @@ class Model:
         from .gradient.torch_model import TorchModel
 
         return TorchModel(self)
+
+    def torch_certificate(self, inputs: Inputs | None = None) -> BridgeCertificate:
+        """How closely `torch()` agrees with onnxruntime: outputs and gradients. Made at the first call, on what that
+        hands in (None: seeded noise), and the same at every later one; `engine.gradient.certificate.certify` makes
+        others.
+
+        Raises InputError where the outputs are NaN because weights are, and as of `torch`.
+        """
+        if self._certificate is None:
+            from .gradient.certificate import certify
+
+            self._certificate = certify(self, inputs, per_node=False)
+        return self._certificate

@@ -44,7 +44,7 @@ def carry_casts(module: fx.GraphModule, tensors: Mapping[str, str], graph: Graph
 
     `tensors`: ONNX tensor -> fx node.
     """
-    casts = {tensors.get(node.outputs[0]) for node in graph.nodes if node.op == "Cast" and _makes_levels(node, graph)}
+    casts = {tensors.get(node.outputs[0]) for node in graph.nodes if node.op == "Cast" and makes_levels(node, graph)}
     for node in module.graph.nodes:
         made_from = origin(node)
         if node.name in casts and node.op == "call_function" and made_from is not None and made_from.op == "Cast":
@@ -61,7 +61,7 @@ def _is_image(name: str, graph: Graph) -> bool:
     return shape is not None and len(shape) >= _IMAGE_RANK and graph.types[name].dtype in _INTEGERS
 
 
-def _makes_levels(cast: Node, graph: Graph) -> bool:
+def makes_levels(cast: Node, graph: Graph) -> bool:
     known = graph.types.get(cast.outputs[0])
     return known is not None and known.dtype in _INTEGERS and _is_carried(cast.outputs[0], graph)
 

@@ -36,8 +36,18 @@ def notes(model: Model) -> tuple[str, ...]:
     return tuple(filter(None, (_levels(operators), _rounding(operators), _narrow_floats(model), _pixels(model))))
 
 
+def moves_in_steps(model: Model) -> bool:
+    """Whether the network's values jump where its gradients pass straight through: it rounds."""
+    operators = (node.op_type for node in all_nodes(model.proto.graph.node))
+    return any(quantises(name) or name == "Round" for name in operators)
+
+
+def quantises(operator: str) -> bool:
+    return operator in _QUANTISED or operator.startswith("QLinear")
+
+
 def _levels(operators: list[str]) -> str:
-    quantised = sum(name in _QUANTISED or name.startswith("QLinear") for name in operators)
+    quantised = sum(map(quantises, operators))
     weights = operators.count(_DEQUANTISING)
     if quantised:
         return (

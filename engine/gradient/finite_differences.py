@@ -1,0 +1,160 @@
+"""Gradients of the torch bridge against finite differences of what onnxruntime computes.
+
+The mathematics. Let f(x) = sum w·y(x) be one number of a network's outputs y, with seeded random weights w. Along the
+segment from x - s to x + s the fundamental theorem of calculus says
+
+    f(x + s) - f(x - s) = integral over t in [-1, 1] of <grad f(x + t s), s> dt.
+
+The left side is onnxruntime's alone (float32 outputs, summed in float64), the right side the bridge's gradients alone.
+With one quadrature point in the middle the right side is 2 <grad f(x), s>: the usual central difference. That fails for
+networks: a short step drowns in float32 rounding, a long one crosses thousands of ReLU kinks, at which the gradient
+jumps. The integral does not mind kinks (f is continuous and differentiable almost everywhere), so steps may be long
+enough for float32; Gauss-Legendre quadrature with more and more points, until two rules agree, evaluates it.
+
+The step is as long as needed for rounding to be a twentieth of the bar, and no longer. Rounding is measured: by how
+much onnxruntime and the bridge, which round in different orders, differ in y at the ends.
+
+Directions. Half gradient, half random: a large signal, so a sharp bar; it finds wrong factors. But what a gradient
+lacks altogether (a branch cut off, a part of the image) it can hide from a direction made of itself. So there are also
+directions of pure noise. They know nothing of the gradient g; an error e in it changes <g, s> by |e| |s| / sqrt(n) on
+average. Errors are relative to what the difference is, but at least to what it typically is: |g| |s| / sqrt(n).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+from ...importers.errors import InputError
+from ...importers.provenance import SEED
+from .projection import Point, Projection
+
+Kind: TypeAlias = Literal["gradient", "random"]
+
+BARS: Mapping[Kind, float] = {"gradient": 0.01, "random": 0.05}  # of the difference
+_ROUNDING = 1 / 20  # of the bar: what rounding may take of it
+_AGREE = 1 / 5  # of the bar: how near two quadrature rules must be
+_POINTS = (2, 4, 8, 16, 32)  # of the rules
+_SHORTEST, _LONGEST = 1e-5, 0.1  # steps: root mean square over the inputs' elements, in their standard deviations
+
+
+@dataclass(frozen=True)
+class Derivative:
+    """One direction: what onnxruntime's outputs do along it, and what the bridge's gradients say they do."""
+
+    direction: Kind  # half along the gradient and half random, or random
+    step: float  # root mean square over the inputs' elements, in their standard deviations
+    difference: float  # f(x + s) - f(x - s) of onnxruntime
+    integral: float  # of the bridge's gradient along the segment
+    error: float  # their difference, as a share
+    rounding: float  # of onnxruntime's outputs, as a share
+
+    @property
+    def bar(self) -> float:
+        """Largest error allowed."""
+        return BARS[self.direction]
+
+    @property
+    def conclusive(self) -> bool:
+        """Whether rounding is small enough to tell."""
+        return self.rounding <= self.bar / 2
+
+    @property
+    def passed(self) -> bool:
+        """Whether the two agree."""
+        return self.error <= self.bar
+
+
+@dataclass(frozen=True)
+class GradientCheck:
+    """All directions, or why there are none."""
+
+    derivatives: tuple[Derivative, ...] = ()
+    note: str = ""  # why nothing, or not everything, was checked
+
+    @property
+    def checked(self) -> bool:
+        """Whether there is a verdict."""
+        return any(row.conclusive for row in self.derivatives)
+
+    @property
+    def failed(self) -> bool:
+        """Whether the median error of a kind of direction is over its bar: one direction may have met a jump."""
+        return any(error > BARS[kind] for kind, error in self.errors.items())
+
+    @property
+    def errors(self) -> dict[Kind, float]:
+        """Kind of direction -> median error of those that can tell."""
+        rows = [row for row in self.derivatives if row.conclusive]
+        kinds = dict.fromkeys(row.direction for row in rows)
+        return {kind: median(row.error for row in rows if row.direction == kind) for kind in kinds}
+
+
+def check_gradients(function: Projection, directions: Sequence[Kind]) -> GradientCheck:
+    """The bridge's gradient at the centre of `function`, along some directions."""
+    if not function.centre:
+        return GradientCheck(note="no input takes real numbers")
+    if not function.weights:
+        return GradientCheck(note="no output holds real numbers")
+    if not function.is_differentiable:
+        return GradientCheck(note="no output depends on an input by differentiable operators only")
+    generator = np.random.default_rng(SEED)
+    try:
+        rows = tuple(_derivative(function, kind, generator) for kind in directions)
+    except InputError as error:
+        return GradientCheck(note=str(error))
+    note = "" if any(row.conclusive for row in rows) else "the outputs change by less than they are rounded"
+    return GradientCheck(rows, note)
+
+
+def _derivative(function: Projection, kind: Kind, generator: np.random.Generator) -> Derivative:
+    upper, lower = _ends(function, _direction(function, kind, generator), kind)
+    middle, step = (upper + lower) * 0.5, (upper - lower) * 0.5
+    difference = (function.onnxruntime(upper) - function.onnxruntime(lower)).total()
+    length = (step * _inverse(function.scale)).length() / np.sqrt(step.elements())
+    typical = 2 * length * function.slope.length()
+    integral = _integral(function, middle, step, BARS[kind] * _AGREE * max(abs(difference), typical))
+    share = max(abs(difference), abs(integral), typical) or 1.0
+    rounding = np.hypot(function.rounding(upper), function.rounding(lower))
+    error = abs(difference - integral) / share
+    return Derivative(kind, float(length), difference, integral, float(error), float(rounding / share))
+
+
+def _direction(function: Projection, kind: Kind, generator: np.random.Generator) -> Point:
+    """In units of the inputs' spreads; its root mean square over all elements is 1."""
+    direction = Point({name: generator.normal(size=value.shape) for name, value in function.centre.items()})
+    if kind == "gradient":
+        direction *= 1 / direction.length()
+        direction += function.slope * (1 / (function.slope.length() or 1.0))
+    return direction * float(np.sqrt(direction.elements()) / direction.length())
+
+
+def _ends(function: Projection, direction: Point, kind: Kind) -> tuple[Point, Point]:
+    """x + s and x - s as onnxruntime gets them."""
+    slope = max(abs(function.slope.dot(direction)), function.slope.length()) or 1.0
+    needed = function.rounding(function.fed(function.centre)) / (2 * slope * BARS[kind] * _ROUNDING)
+    whole = max((1 / function.scale[name] for name in function.whole), default=0.0)
+    length = float(np.clip(needed, max(_SHORTEST, whole), max(_LONGEST, whole)))
+    step = direction * function.scale * length
+    return function.fed(function.centre + step), function.fed(function.centre - step)
+
+
+def _integral(function: Projection, middle: Point, step: Point, agree: float) -> float:
+    """Of the directional derivative over the segment, by rules of more and more points until two agree."""
+    found, last = 0.0, np.inf
+    for points in _POINTS:
+        places, weights = np.polynomial.legendre.leggauss(points)
+        slopes = (function.gradient(middle + step * float(place)).dot(step) for place in places)
+        found = sum(float(weight) * slope for weight, slope in zip(weights, slopes, strict=True))
+        if abs(found - last) <= agree:
+            break
+        last = found
+    return found
+
+
+def _inverse(scale: Mapping[str, float]) -> dict[str, float]:
+    return {name: 1 / value for name, value in scale.items()}

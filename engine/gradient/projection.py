@@ -1,0 +1,150 @@
+"""One number of a network's outputs, by onnxruntime and by the torch bridge, and its gradient by the latter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from ...importers.errors import InputError
+from ...importers.provenance import SEED
+from ..feeds import named_feeds
+from .dtypes import to_torch
+
+if TYPE_CHECKING:
+    from ..session import Session
+    from .torch_model import TorchModel
+
+_SQUASHING = ("Softmax", "LogSoftmax", "Sigmoid")  # saturated at the end of many networks: what they read is taken too
+
+
+class Point(dict[str, np.ndarray]):
+    """Varied inputs by name; a direction or a gradient with respect to them, too."""
+
+    def __add__(self, other: Point) -> Point:
+        return Point({name: self[name] + other[name] for name in self})
+
+    def __sub__(self, other: Point) -> Point:
+        return Point({name: self[name] - other[name] for name in self})
+
+    def __mul__(self, factor: float | Mapping[str, float]) -> Point:
+        factors = factor if isinstance(factor, Mapping) else dict.fromkeys(self, factor)
+        return Point({name: self[name] * factors[name] for name in self})
+
+    def dot(self, other: Point) -> float:
+        """Sum of the products of elements."""
+        return sum(float(np.vdot(self[name], other[name])) for name in self)
+
+    def length(self) -> float:
+        """Euclidean."""
+        return float(np.sqrt(self.dot(self)))
+
+    def elements(self) -> int:
+        """How many numbers there are."""
+        return sum(value.size for value in self.values())
+
+    def total(self) -> float:
+        """Sum of all elements."""
+        return sum(float(value.sum()) for value in self.values())
+
+
+class Projection:
+    """f(x): the network's real outputs at the inputs x, times seeded random weights, summed.
+
+    `scale`: each varied input's standard deviation; steps and gradients are counted in it.
+    """
+
+    def __init__(self, torch_model: TorchModel, session: Session, feeds: Mapping[str, np.ndarray]) -> None:
+        self.torch_model, self.session, self.feeds = torch_model, session, dict(feeds)
+        varied = [name for name, value in feeds.items() if value.dtype.kind == "f" or name in torch_model.carried]
+        self.centre = Point({name: feeds[name].astype(np.float64) for name in varied})
+        self.scale = {name: _spread(value) for name, value in self.centre.items()}
+        self.whole = [name for name in varied if feeds[name].dtype.kind in "iu"]  # take whole numbers only
+        values = session.run(self.feeds, _outputs(torch_model))
+        generator = np.random.default_rng(SEED)
+        self.weights = {name: _weights(value, generator) for name, value in values.items() if _is_real(value)}
+
+    def fed(self, point: Point) -> Point:
+        """The point as onnxruntime gets it: rounded to the inputs' types."""
+        whole = named_feeds(self.torch_model.model, self.feeds | point)
+        return Point({name: whole[name].astype(np.float64) for name in point})
+
+    def onnxruntime(self, point: Point) -> Point:
+        """Output -> its weighted values, float64; their sum is f.
+
+        Raises InputError when an output has another shape than at the centre.
+        """
+        return self._weighted(self.session.run(self.feeds | point, list(self.weights)))
+
+    def bridge(self, point: Point) -> Point:
+        """As `onnxruntime`."""
+        return self._weighted(self.torch_model.run(self.feeds | point, list(self.weights)))
+
+    def _weighted(self, values: Mapping[str, np.ndarray]) -> Point:
+        weighted = Point()
+        for name, weights in self.weights.items():
+            if values[name].shape != weights.shape:
+                raise InputError(f"the shape of the output {name} depends on the input's values")
+            weighted[name] = np.where(weights != 0, values[name], 0).astype(np.float64) * weights
+        return weighted
+
+    def rounding(self, point: Point) -> float:
+        """By how much f is off for rounding: the two sides round in different orders."""
+        return (self.onnxruntime(point) - self.bridge(point)).length()
+
+    @cached_property
+    def is_differentiable(self) -> bool:
+        """Whether torch sees any path from the varied inputs to f."""
+        return self._traced(self.centre)[1].requires_grad
+
+    @cached_property
+    def slope(self) -> Point:
+        """The gradient at the centre, in units of `scale`."""
+        return self.gradient(self.centre) * self.scale
+
+    def gradient(self, point: Point) -> Point:
+        """Of f, by the bridge; 0 for an input that it does not depend on."""
+        feeds, total = self._traced(point)
+        found = torch.autograd.grad(total, [feeds[name] for name in self.centre], allow_unused=True)
+        pairs = zip(self.centre.items(), found, strict=True)
+        return Point(
+            {name: np.zeros(at.shape) if slope is None else slope.double().cpu().numpy() for (name, at), slope in pairs}
+        )
+
+    def _traced(self, point: Point) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+        precision = self.torch_model.precision
+        feeds = {name: to_torch(value, precision) for name, value in self.feeds.items()}
+        for name, value in point.items():
+            feeds[name] = to_torch(value, precision or feeds[name].dtype).requires_grad_()
+        values = self.torch_model.forward(feeds, list(self.weights))
+        total = torch.zeros(())
+        for name, made in values.items():
+            weights = torch.from_numpy(self.weights[name]).to(made)
+            total = total + torch.where(weights != 0, made * weights, 0).sum()
+        return feeds, total
+
+
+def _outputs(torch_model: TorchModel) -> list[str]:
+    """The graph's outputs, and what their last squashing function reads."""
+    graph = torch_model.model.graph
+    makers = (graph.producers.get(output) for output in graph.outputs)
+    before = [maker.inputs[0] for maker in makers if maker is not None and maker.op in _SQUASHING]
+    return [name for name in dict.fromkeys((*graph.outputs, *before)) if name in torch_model.tensors]
+
+
+def _is_real(value: object) -> bool:
+    return isinstance(value, np.ndarray) and value.dtype.kind == "f" and value.size > 0
+
+
+def _spread(values: np.ndarray) -> float:
+    return float(values.std()) or float(np.abs(values).max(initial=0.0)) or 1.0
+
+
+def _weights(value: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """Normal, in units of the output's spread, so that every output has its say; 0 where it is not finite."""
+    finite = np.isfinite(value)
+    spread = _spread(value[finite].astype(np.float64)) if finite.any() else 1.0
+    return np.where(finite, generator.normal(size=value.shape) / spread, 0.0)
