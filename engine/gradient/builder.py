@@ -102,7 +102,7 @@ class _Builder:
 
     def module(self, graph: GraphProto, inputs: list[str], outer: Types) -> tuple[fx.GraphModule, dict[str, str]]:
         """The module of a graph or body; its inputs are `inputs`, which for a body end in what it captures."""
-        nodes, types = prepared(graph, self.opsets, self._known, outer)
+        nodes, types = prepared(graph, self.opsets, self._meaning, outer)
         scope = _Scope(types)
         for name in inputs:
             scope.values[name] = scope.input(name)
@@ -140,7 +140,7 @@ class _Builder:
 
     def _found(self, node: NodeProto) -> Operator | None:
         """The table's entry, where it knows all that the node says; else the lack is noted."""
-        found, label = self._find(node), _op_label(node)
+        found, label = self._find(node, self.opsets.get("", 1)), _op_label(node)
         unknown = [entry.name for entry in node.attribute if found and entry.name not in found.keywords]
         if found is None:
             self.problems.add(f"{label}, whose values are random" if node.op_type in _RANDOM else label, node)
@@ -148,12 +148,14 @@ class _Builder:
             self.problems.add(f"the attribute {', '.join(unknown)} of {label}", node)
         return None if unknown else found
 
-    def _find(self, node: NodeProto) -> Operator | None:
+    def _find(self, node: NodeProto, version: int) -> Operator | None:
+        """`version`: of ONNX's own operators."""
         domain = "" if node.domain in STANDARD else node.domain
-        return find(node.op_type, domain, self.opsets.get(domain, 1), straight_through=self.precision is not None)
+        number = self.opsets.get(domain, 1) if domain else version
+        return find(node.op_type, domain, number, straight_through=self.precision is not None)
 
-    def _known(self, node: NodeProto) -> bool:
-        return _is_control_flow(node) or self._find(node) is not None
+    def _meaning(self, node: NodeProto, version: int) -> object:
+        return CONTROL_FLOW[node.op_type] if _is_control_flow(node) else self._find(node, version)
 
     def _fold(
         self, node: NodeProto, found: Operator, arguments: tuple[Any, ...], keywords: dict[str, Any], scope: _Scope
@@ -218,6 +220,8 @@ class _Builder:
             return value.decode("utf-8", "replace")
         if entry.type == AttributeProto.STRINGS:
             return [text.decode("utf-8", "replace") for text in value]
+        if entry.type == AttributeProto.TYPE_PROTO:
+            return None  # values know their types
         if entry.name in _DTYPE_ATTRIBUTES and entry.type == AttributeProto.INT:
             return self._dtype(value)
         return list(value) if entry.type in (AttributeProto.INTS, AttributeProto.FLOATS) else value

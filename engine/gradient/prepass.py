@@ -15,27 +15,29 @@ from onnx import AttributeProto, FunctionProto, GraphProto, NodeProto, TypeProto
 
 from ...importers.normalise import dense
 from ...importers.opset import STANDARD
-from ...importers.walk import subgraphs
+from ...importers.walk import all_nodes, subgraphs
 
 _MAX_ROUNDS = 20  # definitions by operators that are themselves defined by others
 _NUMBERS = {"value_float": np.float32, "value_floats": np.float32, "value_int": np.int64, "value_ints": np.int64}
 
 Types = Mapping[str, TypeProto]  # tensor -> its type
-Known = Callable[[NodeProto], bool]  # whether the table has the operator
+Meaning = Callable[[NodeProto, int], object]  # what the table has for a node under an opset version, or None
 
 
-def prepared(graph: GraphProto, opsets: Mapping[str, int], known: Known, outer: Types) -> tuple[list[NodeProto], Types]:
+def prepared(
+    graph: GraphProto, opsets: Mapping[str, int], meaning: Meaning, outer: Types
+) -> tuple[list[NodeProto], Types]:
     """The nodes to build, and the types of the graph's tensors as far as definitions needed them.
 
     `outer`: the types of tensors of the graphs around it.
     """
-    nodes, types = list(graph.node), outer
+    nodes, types, version = list(graph.node), outer, opsets.get("", 1)
     for _ in range(_MAX_ROUNDS):
-        missing = [node for node in nodes if not known(node) and _schema(node, opsets)]
+        missing = [node for node in nodes if meaning(node, version) is None and _schema(node, opsets)]
         if not missing:
             break
         types = _types(graph, nodes, opsets, outer)
-        definitions = {node.name: _definition(node, opsets, types) for node in missing}
+        definitions = {node.name: _definition(node, opsets, types, meaning) for node in missing}
         if not any(definitions.values()):
             break
         nodes = [part for node in nodes for part in _parts(node, definitions.get(node.name))]
@@ -70,19 +72,28 @@ def _schema(node: NodeProto, opsets: Mapping[str, int]) -> Any:
     return schema if schema.has_function or schema.has_context_dependent_function else None
 
 
-def _definition(node: NodeProto, opsets: Mapping[str, int], types: Types) -> FunctionProto | None:
-    schema = _schema(node, opsets)
-    version = opsets.get("", 1)
+def _definition(node: NodeProto, opsets: Mapping[str, int], types: Types, meaning: Meaning) -> FunctionProto | None:
+    """ONNX's definition of the operator, written for the opset version nearest to the model's and true in that too."""
+    schema, version = _schema(node, opsets), opsets.get("", 1)
+    written = {*schema.function_opset_versions, *schema.context_dependent_function_opset_versions}
+    for near in sorted(written, key=lambda number: abs(number - version)):
+        function = _written(node, schema, near, types)
+        parts = [] if function is None else list(all_nodes(function.node))
+        if parts and all(meaning(part, near) is meaning(part, version) for part in parts):
+            return _with_defaults(function, schema)
+    return None
+
+
+def _written(node: NodeProto, schema: Any, version: int, types: Types) -> FunctionProto | None:
+    kinds = [types.get(name, TypeProto()).SerializeToString() for name in node.input]
     try:
-        if schema.has_function:
-            written = schema.get_function_with_opset_version(version)
+        if version in schema.function_opset_versions:
+            text = schema.get_function_with_opset_version(version)
         else:
-            kinds = [types.get(name, TypeProto()).SerializeToString() for name in node.input]
-            written = schema.get_context_dependent_function_with_opset_version(version, node.SerializeToString(), kinds)
+            text = schema.get_context_dependent_function_with_opset_version(version, node.SerializeToString(), kinds)
     except Exception:  # onnx's C++ says only that there is none for these types
         return None
-    function = FunctionProto.FromString(written) if written else None
-    return _with_defaults(function, schema) if function is not None and function.node else None
+    return FunctionProto.FromString(text) if text else None
 
 
 def _with_defaults(function: FunctionProto, schema: Any) -> FunctionProto:

@@ -43,6 +43,7 @@ FAMILIES = (
     "regions",
     "resize",
     "scattering",
+    "sequences",
     "shape",
     "signal",
     "straight_through",

@@ -112,9 +112,12 @@ def _weighed(
     raw = (q * root) @ (k * root).transpose(2, 3)
     capped = softcap * torch.tanh(raw / softcap) if softcap else raw
     biased = capped if bias is None else capped + bias
-    weights = biased.to(precision or biased.dtype).softmax(-1).to(q.dtype)
-    if bias is not None:
-        weights = weights.masked_fill((bias == -torch.inf).all(-1, keepdim=True), 0.0)
+    if bias is None:
+        weights = biased.to(precision or biased.dtype).softmax(-1).to(q.dtype)
+    else:
+        alone = (bias == -torch.inf).all(-1, keepdim=True)  # filled in first too: a softmax of nothing has no gradient
+        weights = biased.masked_fill(alone, 0.0).to(precision or biased.dtype).softmax(-1).to(q.dtype)
+        weights = weights.masked_fill(alone, 0.0)
     return weights @ v, (raw, capped, biased, weights)
 
 

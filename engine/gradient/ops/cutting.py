@@ -114,13 +114,6 @@ def pad_by_attributes(
     return _pad(x, pads, range(x.dim()), mode, value)
 
 
-@operator("Pad")
-def pad_by_first_attributes(
-    x: torch.Tensor, *, paddings: Sequence[int], mode: str = "constant", value: float = 0.0
-) -> torch.Tensor:
-    return _pad(x, paddings, range(x.dim()), mode, value)
-
-
 def _pad(
     x: torch.Tensor,
     pads: Sequence[int],  # [begin …, end …] of `axes`

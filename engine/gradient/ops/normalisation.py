@@ -26,6 +26,9 @@ def batch_normalization(
     """The further outputs are the statistics, which inference leaves as they are."""
     if training_mode:
         raise InputError("BatchNormalization in training mode: export the network for inference")
+    if mean.requires_grad or variance.requires_grad:  # torch's own takes the statistics for constants
+        columns = (part.reshape(-1, *[1] * (x.dim() - 2)) for part in (scale, bias, mean, variance))
+        return _normalised(x, *columns, epsilon), mean, variance, mean, variance
     wide = mean.dtype
     y = F.batch_norm(x.to(wide), mean, variance, scale.to(wide), bias.to(wide), False, 0.0, epsilon)
     return y.to(x.dtype), mean, variance, mean, variance
@@ -45,8 +48,18 @@ def batch_normalization_7(
 ) -> tuple[torch.Tensor, ...]:
     if spatial:
         return batch_normalization(x, scale, bias, mean, variance, epsilon=epsilon)
-    y = (x - mean) * (scale * (variance + epsilon).rsqrt()) + bias
-    return y, mean, variance, mean, variance
+    return _normalised(x, scale, bias, mean, variance, epsilon), mean, variance, mean, variance
+
+
+def _normalised(
+    x: torch.Tensor,
+    scale: torch.Tensor,
+    bias: torch.Tensor,
+    mean: torch.Tensor,
+    variance: torch.Tensor,
+    epsilon: float,
+) -> torch.Tensor:
+    return (x - mean) * (scale * (variance + epsilon).rsqrt()) + bias
 
 
 @operator("InstanceNormalization")

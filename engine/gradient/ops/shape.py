@@ -37,13 +37,6 @@ def reshape(x: torch.Tensor, shape: torch.Tensor, *, allowzero: int = 0) -> torc
     return x.reshape(sizes)
 
 
-@operator("Reshape")
-def reshape_by_attribute(
-    x: torch.Tensor, *, shape: Sequence[int] = (), consumed_inputs: Sequence[int] = ()
-) -> torch.Tensor:
-    return reshape(x, torch.tensor(shape, dtype=torch.int64))
-
-
 @operator("Flatten")
 def flatten(x: torch.Tensor, *, axis: int = 1) -> torch.Tensor:
     sizes = x.shape[:axis], x.shape[axis:]
@@ -87,13 +80,6 @@ def expand(x: torch.Tensor, shape: torch.Tensor) -> torch.Tensor:
 @operator("Tile", since=6)
 def tile(x: torch.Tensor, repeats: torch.Tensor) -> torch.Tensor:
     return x.repeat(repeats.tolist())
-
-
-@operator("Tile")
-def tile_axis(x: torch.Tensor, tiles: torch.Tensor, axis: torch.Tensor) -> torch.Tensor:
-    repeats = [1] * x.dim()
-    repeats[int(axis)] = int(tiles)
-    return x.repeat(repeats)
 
 
 @operator("DepthToSpace")
