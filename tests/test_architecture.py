@@ -142,7 +142,7 @@ def test_forward_verbs_never_import_torch(tmp_path: Path) -> None:
         ["predict", model, picture],
         ["activations", model, picture, "-o", out],
         ["convert", model, "-o", f"{out}.onnx"],
-        ["report", model, "--images", picture, "-o", f"{out}.report.html"],
+        ["report", model, "-o", f"{out}.report.html"],
     ]
     words = [[str(word) for word in line] for line in lines]
     loaded = _modules_after(f"from onnxray.cli.main import main\nassert not any(main(line) for line in {words})")

@@ -18,7 +18,7 @@ from ...engine.session import Session
 from ...engine.structure.drawing.draw import to_svg
 from ...engine.structure.summary import summarize
 from ...importers.errors import InputError
-from . import facts, layers, photos, weight_figures
+from . import facts, layers, photos, pixels, weight_figures
 
 Progress = Callable[[str], None]  # told what is being worked on
 
@@ -54,14 +54,18 @@ def write_report(
     progress("weights")
     weights = weight_figures.section(model)
     progress("images")
-    seen = photos.section(model, session or model.session(), images, top, shown) if images else photos.NOTHING
+    session = session or model.session()
+    seen = photos.section(model, session, images, top, shown) if images else photos.NOTHING
+    progress("heat maps")
+    looked_at = [entry["image"] for entry in seen.data["activations"]]
+    heat = pixels.section(model, looked_at, session.memory) if looked_at else pixels.NOTHING
     progress("drawing")
     drawing = _drawing(model)
     origin = facts.provenance(model)
-    data = {"summary": _summary_data(summary), **weights.data, **seen.data, "provenance": origin}
+    data = {"summary": _summary_data(summary), **weights.data, **seen.data, **heat.data, "provenance": origin}
     page = {
         **_frame(model, path),
-        "contents": _contents(bool(images)),
+        "contents": _contents(bool(images), heat.page["pixels"] is not None),
         "lede": _lede(model),
         "tiles": layers.tiles(model, summary),
         "notes": layers.notes(summary, model.graph.shape_note),
@@ -72,6 +76,7 @@ def write_report(
         "layer_totals": layers.totals(summary),
         **weights.page,
         **seen.page,
+        **heat.page,
         "provenance": facts.as_facts(origin),
     }
     progress("page")
@@ -98,10 +103,12 @@ def _frame(model: Model, path: Path) -> dict[str, Any]:
     }
 
 
-def _contents(has_images: bool) -> list[tuple[str, str]]:
+def _contents(has_images: bool, has_heat_maps: bool) -> list[tuple[str, str]]:
     """Anchor and name of the sections that are on the page."""
-    sections = ("layers", "weights", *(["images"] if has_images else []), "provenance")
-    return [("graph", "Architecture"), *((section, section.capitalize()) for section in sections)]
+    sections = [("graph", "Architecture"), ("layers", "Layers"), ("weights", "Weights")]
+    sections += [("images", "Images")] if has_images else []
+    sections += [("pixels", "Which pixels decide")] if has_heat_maps else []
+    return [*sections, ("provenance", "Provenance")]
 
 
 def _lede(model: Model) -> str:

@@ -62,6 +62,8 @@ def explain(
 ) -> None:
     """Which pixels an answer depends on: heat maps, by gradients straight from the model file."""
     run = _method(method, layer=layer, signed=signed or None)
+    if output is not None and output.suffix and output.suffix.lower() != ".png" and not output.is_dir():
+        raise InputError(f"-o expects a .png or a folder, found {output}")
     with warnings.catch_warnings(), progress_bar(method) as progress:
         warnings.simplefilter("ignore", CertificateWarning)  # said below, in one line
         found = run(model, images, target=target, memory=memory, progress=progress)
@@ -120,8 +122,6 @@ def _write(found: Attribution, network: str, path: Path) -> str:
         _save(shown.sheet(title), path)
         rest = len(found.images) - _SHEET
         return f"{path}" + (f" (the first {_SHEET} of {len(found.images)}; -o FOLDER draws all)" if rest > 0 else "")
-    if path.suffix and not path.is_dir():
-        raise InputError(f"-o expects a .png or a folder, found {path}")
     path.mkdir(parents=True, exist_ok=True)
     for row, image in enumerate(found.images):
         _save(_rows(found, slice(row, row + 1)).sheet(title), path / f"{row + 1:03}_{file_name(Path(image).stem)}.png")

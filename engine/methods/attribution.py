@@ -12,7 +12,6 @@ import numpy as np
 
 from ...importers.errors import InputError
 from .. import quantities
-from ..batching import memory_bytes
 from ..images import ImageBatches, Images, displayable
 from ..render.heatmap import Heat, heat_sheet
 from ..results import Result
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from ..model import Model
 
 _IMAGES_AT_ONCE = 8
-_BACKWARD = 3  # times the activations of a forward run: kept, their gradients, and what operators work in
 _TOP = 5
 _ENDS, _SIGNED_ENDS = ("0", "most"), ("better darker", "better brighter")  # what a sheet's first and last colour mean
 _SCALE = "every image on its own scale"
@@ -87,7 +85,7 @@ class CertificateWarning(UserWarning):
 
 @dataclass(frozen=True)
 class _Part:
-    """What came of one batch; rows behind the last image are its repetitions."""
+    """What came of one batch."""
 
     paths: list[Path]
     pictures: list[np.ndarray]
@@ -103,7 +101,6 @@ def attribution(
     images: Images,
     target: Target | int | str | None,
     method: Method,
-    memory: int | str | None = None,
     progress: Callable[[int, int], None] | None = None,  # called with (images done, images in all)
 ) -> Attribution:
     """Run a method over images, batch by batch.
@@ -113,12 +110,12 @@ def attribution(
     """
     wanted = as_target(target, model)
     classifier = classifier_of(model) if find_classifier(model.graph) is not None else None
-    batches = ImageBatches(images, model, _images_at_once(model, memory))
+    batches = ImageBatches(images, model, model.session().batching.fixed or _IMAGES_AT_ONCE)
     parts: list[_Part] = []
     certificate = None
     for paths, batch in batches:
         parts.append(_part(model, classifier, wanted, method, paths, batch))
-        certificate = certificate or model.torch_certificate(_filled(model, batch[:1]))
+        certificate = certificate or model.torch_certificate(batch[:1])
         if progress is not None:
             progress(batches.consumed, len(batches))
     assert certificate is not None  # there is no batch without an image
@@ -132,10 +129,9 @@ def _part(
 ) -> _Part:
     best = None if classifier is None else _all_classes(model, classifier, batch)
     pictures = [displayable(image, model.spec) for image in batch]
-    batch = _filled(model, batch)
     target = wanted
     if isinstance(wanted, TopClass) and best is not None:
-        target = wanted.chosen(best.indices[_rows(len(batch), len(best.indices)), 0], model)
+        target = wanted.chosen(best.indices[:, 0], model)
     target = settled(target, model, batch)
     scores, maps = method.explain(batch, target)
     if len(scores) != len(batch):
@@ -165,10 +161,12 @@ def _result(
     skipped: list[tuple[Path, str]],
     certificate: BridgeCertificate,
 ) -> Attribution:
+    from ..gradient.provenance import notes as provenance_notes  # which needs torch
+
     names = [str(path) for part in parts for path in part.paths]
     probabilities = [part.probabilities for part in parts if part.probabilities is not None]
     best = [part.best for part in parts if part.best is not None]
-    maps = np.concatenate([part.maps for part in parts])[: len(names)].astype(np.float32, copy=False)
+    maps = np.concatenate([part.maps for part in parts]).astype(np.float32, copy=False)
     return Attribution(
         method=method.name,
         images=tuple(names),
@@ -176,12 +174,12 @@ def _result(
         maps=maps,
         signed=method.signed,
         meaning=method.meaning,
-        targets=tuple(label for part in parts for label in part.labels)[: len(names)],
-        scores=np.concatenate([part.scores for part in parts])[: len(names)],
+        targets=tuple(label for part in parts for label in part.labels),
+        scores=np.concatenate([part.scores for part in parts]),
         probabilities=np.concatenate(probabilities) if probabilities else None,
         predictions=None if classifier is None else predictions(model, classifier, names, best).cut(_TOP),
         layer=method.layer,
-        notes=tuple(filter(None, (wanted.note(model), _blank(names, maps)))),
+        notes=tuple(filter(None, (wanted.note(model), *provenance_notes(model), _blank(names, maps)))),
         certificate=certificate.summary(),
         certified=certificate.passed,
         skipped=tuple((str(path), reason) for path, reason in skipped),
@@ -191,23 +189,3 @@ def _result(
 def _blank(names: Sequence[str], maps: np.ndarray) -> str:
     blank = [Path(name).name for name, values in zip(names, maps, strict=True) if not values.any()]
     return f"0 everywhere, so that there is nothing to see: {', '.join(blank)}" if blank else ""
-
-
-def _filled(model: Model, batch: np.ndarray) -> np.ndarray:
-    """The batch that a network of fixed batch size insists on: the last image is repeated."""
-    return batch[_rows(model.session().batching.fixed or len(batch), len(batch))]
-
-
-def _rows(size: int, count: int) -> np.ndarray:
-    return np.minimum(np.arange(size), count - 1)
-
-
-def _images_at_once(model: Model, memory: int | str | None) -> int:
-    """Raises InputError when the gradients of one image do not fit in `memory`."""
-    batching = model.session().batching
-    if batching.fixed is not None or memory is None:
-        return batching.fixed or _IMAGES_AT_ONCE
-    fitting = batching.slice_size(_IMAGES_AT_ONCE * _BACKWARD, (), memory_bytes(memory)) // _BACKWARD
-    if not fitting:
-        raise InputError(f"the gradients of one image do not fit in {memory}; give more --memory")
-    return fitting

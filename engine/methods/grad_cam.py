@@ -39,13 +39,13 @@ def grad_cam(
     looked_at = last_feature_map(model.graph, read) if layer is None else _feature_map(model, layer)
 
     def explain(batch: np.ndarray, wanted: Target) -> tuple[np.ndarray, np.ndarray]:
-        found = model.torch().gradients(batch, wanted, [looked_at])
+        found = model.torch().gradients(batch, wanted, [looked_at], memory=memory)
         maps = class_activation(found.values[looked_at], found.gradients[looked_at])
         return found.scores, enlarged(maps, channels_first(batch, model.spec).shape[2:])
 
     image_input(model)
     method = Method("grad_cam", looked_at, _MEANING.format(layer=looked_at), explain)
-    return attribution(model, images, target, method, memory, progress)
+    return attribution(model, images, target, method, progress)
 
 
 def class_activation(features: np.ndarray, gradients: np.ndarray) -> np.ndarray:  # [N, C, h, w] twice -> [N, h, w]

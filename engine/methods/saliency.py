@@ -36,12 +36,12 @@ def saliency(
     image = image_input(model)[0]
 
     def explain(batch: np.ndarray, wanted: Target) -> tuple[np.ndarray, np.ndarray]:
-        found = model.torch().gradients(batch, wanted, [image])
+        found = model.torch().gradients(batch, wanted, [image], memory=memory)
         gradient = channels_first(found.gradients[image], model.spec)
         return found.scores, brightening(gradient, model.spec.scale) if signed else np.abs(gradient).max(1)
 
     method = Method("saliency", image, _SIGNED if signed else _MAGNITUDE, explain, signed)
-    return attribution(model, images, target, method, memory, progress)
+    return attribution(model, images, target, method, progress)
 
 
 def brightening(gradient: np.ndarray, scale: tuple[float, ...]) -> np.ndarray:  # [N, C, H, W] -> [N, H, W]

@@ -1,0 +1,126 @@
+"""`onnxray explain`: the table, pictures, files and errors against the engine's own numbers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny_models
+from onnxray.engine.methods.grad_cam import grad_cam
+from onnxray.engine.methods.saliency import saliency
+from onnxray.engine.model import Model, load
+from PIL import Image
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def network(tmp_path: Path) -> Path:
+    return tiny_models.save(tmp_path / "tiny.onnx", seed=4)
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for index, pixels in enumerate(np.random.default_rng(0).integers(0, 256, (3, 8, 8), dtype=np.uint8)):
+        Image.fromarray(pixels).save(folder / f"{index}.png")
+    return folder
+
+
+def test_table_and_sheet(network: Path, photos: Path, tmp_path: Path, cli: Run) -> None:
+    sheet = tmp_path / "sheet.png"
+    code, out, err = cli("explain", network, photos, "-o", sheet)
+    assert code == 0, err
+    right = grad_cam(load(network), photos)
+    for row, image in enumerate(right.images):
+        line = next(line for line in out.splitlines() if Path(image).name in line)
+        assert right.targets[row] in line and f"{right.scores[row]:.4g}" in line
+    assert "Grad-CAM, layer conv1: " in out.replace("relu1", "conv1")
+    assert "softmax is cut off" in out
+    assert f"Certificate: {right.certificate}"[:60] in out
+    assert str(sheet) in out
+    with Image.open(sheet) as picture:
+        assert min(picture.size) > 3 * 200
+
+
+def test_a_folder_gets_a_picture_an_image(network: Path, photos: Path, tmp_path: Path, cli: Run) -> None:
+    code, out, _ = cli("explain", network, photos, "--method", "saliency", "-o", tmp_path / "out")
+    assert code == 0
+    assert "3 pictures in" in out
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["001_0.png", "002_1.png", "003_2.png"]
+
+
+def test_without_a_name_the_picture_is_called_after_network_and_method(
+    network: Path, photos: Path, cli: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(photos.parent)
+    code, out, _ = cli("explain", network, photos, "--method", "saliency", "--signed")
+    assert code == 0
+    assert (photos.parent / "tiny.saliency.png").exists() and "tiny.saliency.png" in out
+
+
+def test_json_and_saved_maps(network: Path, photos: Path, tmp_path: Path, cli: Run) -> None:
+    words = ["--method", "saliency", "--target", "conv1:1", "--json", "--save", tmp_path / "kept.npz"]
+    code, out, _ = cli("explain", network, photos, *words)
+    assert code == 0
+    right = saliency(load(network), photos, target="conv1:1")
+    found = json.loads(out)
+    assert found["scores"] == right.scores.tolist()
+    assert found["targets"] == ["conv1, channel 1"] * 3
+    np.testing.assert_array_equal(np.load(tmp_path / "kept.npz")["maps"], right.maps)
+    assert not (tmp_path / "tiny.saliency.png").exists() and not Path("tiny.saliency.png").exists()
+
+
+def test_a_class_by_name(network: Path, photos: Path, tmp_path: Path, cli: Run) -> None:
+    (tmp_path / "labels.txt").write_text("Egyptian cat\n[red]dog[/red]\nowl\n")
+    words = ["--labels", tmp_path / "labels.txt", "-o", tmp_path / "o.png", "--target"]
+    code, out, _ = cli("explain", network, photos, *words, "egyptian_CAT")
+    assert code == 0 and out.count("Egyptian cat (0)") == 3
+    code, out, _ = cli("explain", network, photos, *words, "1")
+    assert code == 0 and out.count("[red]dog[/red] (1)") == 3
+
+
+def test_broken_images_and_a_copy_that_differs_are_said(
+    network: Path, photos: Path, tmp_path: Path, cli: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Failed:
+        passed = False
+
+        def summary(self) -> str:
+            return "the copy differs at node conv1"
+
+    monkeypatch.setattr(Model, "torch_certificate", lambda self, batch: Failed())
+    (photos / "broken.png").write_text("no image")
+    code, _, err = cli("explain", network, photos, "-o", tmp_path / "o.png")
+    assert code == 0
+    assert "warning: these gradients may not be the network's own: the copy differs at node conv1" in err
+    assert "skipped 1 of 4 images" in err
+    assert "nothing says how pixels enter the network" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--method", "lime"], "no method 'lime'"),
+        (["--target", "3"], "the network has no class 3: expected 0 to 2"),
+        (["--target", "conf1"], "no class and no layer is called 'conf1'; did you mean conv1"),
+        (["--method", "saliency", "--target", "conv1:2"], "has no channel 2: expected 0 to 1"),
+        (["--layer", "flat"], "expects a feature map [N, C, H, W]"),
+        (["--method", "saliency", "--layer", "conv1"], "saliency has no option --layer"),
+        (["--signed"], "grad_cam has no option --signed"),
+        (["-o", "out.jpg"], "-o expects a .png or a folder"),
+        (["--memory", "1MB"], "memory budget leaves"),
+    ],
+)
+def test_one_line_for_what_is_wrong(
+    words: list[str], message: str, network: Path, photos: Path, cli: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(photos.parent)
+    code, out, err = cli("explain", network, photos, *words)
+    assert (code, out) == (2, "")
+    assert message in err
+    assert err.count("\n") == 1
