@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from . import find, operator
 from .contrib import MICROSOFT
 from .levels import along, carried, centred, dequantised, level_type, quantised, requantised
-from .quantised import dequantize_linear, dynamic_range, level_product, qlinear_conv, quantize_linear
+from .quantised import dequantize_linear, dynamic_levels, level_product, qlinear_conv, quantize_linear
 from .straight_through import quantize_linear as quantize_linear_through
 
 _OPSET = 19  # whose pools and softmax are meant
@@ -289,6 +289,5 @@ def dynamic_quantize_matmul(
     b_zero: torch.Tensor | None = None,
     bias: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    scale, zero = dynamic_range(a)
-    levels = quantised(a / scale, zero, torch.uint8, True)
+    levels, scale, zero = dynamic_levels(a)
     return matmul_integer_to_float(levels, b, scale, b_scale, zero, b_zero, bias)

@@ -13,7 +13,7 @@ from ....importers.errors import InputError
 from ..dtypes import torch_dtype
 from . import operator
 from .convolution import conv
-from .levels import along, carried, centred, dequantised, exact_type, level_type, quantised
+from .levels import along, carried, centred, dequantised, exact_type, level_type, quantised, through
 
 
 @operator("QuantizeLinear", since=10)
@@ -65,18 +65,23 @@ def dequantize_linear(
 
 @operator("DynamicQuantizeLinear", since=11, several=True)
 def dynamic_quantize_linear(x: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    scale, zero = dynamic_range(x)
-    return quantised(x / scale, zero, torch.uint8, False), scale, zero.to(torch.uint8)
+    levels, scale, zero = dynamic_levels(x)
+    return levels.to(torch.uint8), scale, zero.to(torch.uint8)
 
 
-def dynamic_range(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Scale and (as a float) zero point of uint8 levels that span these values and 0. Both are constants to gradients:
-    how they follow the extremes of the image is no part of what the network computes of it."""
+def dynamic_levels(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Carried uint8 levels in a range that spans these values and 0, their scale and zero point (all floats).
+
+    Scale and zero point are constants to gradients: how they follow the extremes of the image is no part of what the
+    network computes of it. Nothing saturates, as the range follows the values: the zero point is rounded, so an
+    extreme can lie half a level outside, but that is rounding.
+    """
     values = x.detach()
     low, high = values.min().clamp(max=0), values.max().clamp(min=0)
     scale = (high - low) / 255
     scale = torch.where(scale == 0, torch.ones_like(scale), scale)  # of all zeros; as onnxruntime does
-    return scale, (-low / scale).clamp(0, 255).round()
+    zero = (-low / scale).clamp(0, 255).round()
+    return through(x / scale, quantised(values / scale, zero, torch.uint8, True)), scale, zero
 
 
 @operator("ConvInteger", since=10)

@@ -6,7 +6,7 @@ import torch
 
 from . import operator
 from .levels import level_type, quantised, round_through
-from .quantised import dynamic_range, in_steps
+from .quantised import dynamic_levels, in_steps
 
 
 @operator("QuantizeLinear", since=10, straight_through=True)
@@ -27,8 +27,7 @@ def quantize_linear(
 
 @operator("DynamicQuantizeLinear", since=11, several=True, straight_through=True)
 def dynamic_quantize_linear(x: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    scale, zero = dynamic_range(x)
-    return quantised(x / scale, zero, torch.uint8, True), scale, zero
+    return dynamic_levels(x)
 
 
 @operator("Round", since=11, straight_through=True)
