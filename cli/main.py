@@ -19,6 +19,7 @@ VERBS: dict[str, str] = {
     "predict": "Top classes of images.",
     "explain": "Which pixels an answer depends on: saliency, Grad-CAM.",
     "report": "One offline HTML page with all of it.",
+    "certify": "Whether gradients can be trusted: torch's copy of the network against onnxruntime.",
     "convert": "Any supported model file to ONNX, with a parity certificate.",
     "demo": "The report of a real trained network that pip can install.",
     "doctor": "What this installation can do, and why not the rest.",

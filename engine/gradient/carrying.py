@@ -62,6 +62,7 @@ def _is_image(name: str, graph: Graph) -> bool:
 
 
 def makes_levels(cast: Node, graph: Graph) -> bool:
+    """Whether this Cast makes integers that are carried."""
     known = graph.types.get(cast.outputs[0])
     return known is not None and known.dtype in _INTEGERS and _is_carried(cast.outputs[0], graph)
 

@@ -38,7 +38,7 @@ Kind: TypeAlias = Literal["gradient", "random"]
 BARS: Mapping[Kind, float] = {"gradient": 0.01, "random": 0.05}  # of the difference
 _ROUNDING = 1 / 20  # of the bar: what rounding may take of it
 _AGREE = 1 / 5  # of the bar: how near two quadrature rules must be
-_POINTS = (2, 4, 8, 16, 32)  # of the rules
+_POINTS = (1, 2, 4, 8, 16, 32)  # of the rules
 _SHORTEST, _LONGEST = 1e-5, 0.1  # steps: root mean square over the inputs' elements, in their standard deviations
 
 
@@ -113,13 +113,14 @@ def check_gradients(function: Projection, directions: Sequence[Kind]) -> Gradien
 
 def _derivative(function: Projection, kind: Kind, generator: np.random.Generator) -> Derivative:
     upper, lower = _ends(function, _direction(function, kind, generator), kind)
+    above, below = function.onnxruntime(upper), function.onnxruntime(lower)
+    rounding = np.hypot((above - function.bridge(upper)).length(), (below - function.bridge(lower)).length())
     middle, step = (upper + lower) * 0.5, (upper - lower) * 0.5
-    difference = (function.onnxruntime(upper) - function.onnxruntime(lower)).total()
+    difference = (above - below).total()
     length = (step * _inverse(function.scale)).length() / np.sqrt(step.elements())
     typical = 2 * length * function.slope.length()
     integral = _integral(function, middle, step, BARS[kind] * _AGREE * max(abs(difference), typical))
     share = max(abs(difference), abs(integral), typical) or 1.0
-    rounding = np.hypot(function.rounding(upper), function.rounding(lower))
     error = abs(difference - integral) / share
     return Derivative(kind, float(length), difference, integral, float(error), float(rounding / share))
 
@@ -136,7 +137,7 @@ def _direction(function: Projection, kind: Kind, generator: np.random.Generator)
 def _ends(function: Projection, direction: Point, kind: Kind) -> tuple[Point, Point]:
     """x + s and x - s as onnxruntime gets them."""
     slope = max(abs(function.slope.dot(direction)), function.slope.length()) or 1.0
-    needed = function.rounding(function.fed(function.centre)) / (2 * slope * BARS[kind] * _ROUNDING)
+    needed = function.rounding / (2 * slope * BARS[kind] * _ROUNDING)
     whole = max((1 / function.scale[name] for name in function.whole), default=0.0)
     length = float(np.clip(needed, max(_SHORTEST, whole), max(_LONGEST, whole)))
     step = direction * function.scale * length

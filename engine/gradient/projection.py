@@ -91,9 +91,10 @@ class Projection:
             weighted[name] = np.where(weights != 0, values[name], 0).astype(np.float64) * weights
         return weighted
 
-    def rounding(self, point: Point) -> float:
-        """By how much f is off for rounding: the two sides round in different orders."""
-        return (self.onnxruntime(point) - self.bridge(point)).length()
+    @cached_property
+    def rounding(self) -> float:
+        """By how much f is off for rounding at the centre: the two sides round in different orders."""
+        return (self.onnxruntime(self.centre) - self.bridge(self.centre)).length()
 
     @cached_property
     def is_differentiable(self) -> bool:
