@@ -117,18 +117,21 @@ class Batching:
         step = self.fixed or 1
         return max(1, most // step) * step
 
-    def slice_size(self, count: int, tensors: Sequence[str], memory: int | None) -> int:
-        """Images in one run: the network's own batch size, else at most `count` and what fits in `memory` bytes."""
+    def slice_size(self, count: int, tensors: Sequence[str], memory: int | None, copies: int = 1) -> int:
+        """Images in one run: the network's own batch size, else at most `count` and what fits in `memory` bytes.
+
+        `copies`: how often a run holds every activation; 1 for a forward pass.
+        """
         if self.fixed is not None:
             return self.fixed
         most = min(count, _IMAGES_AT_ONCE)
-        return most if memory is None else max(1, min(most, self._room(memory) // self._working_bytes(tensors)))
+        return most if memory is None else max(1, min(most, self._room(memory) // self._working_bytes(tensors, copies)))
 
-    def check(self, memory: int | None, tensors: Sequence[str], held: int) -> None:
+    def check(self, memory: int | None, tensors: Sequence[str], held: int, copies: int = 1) -> None:
         """Raise InputError when one slice, and the values of `held` images beside it, do not fit in `memory`."""
         if memory is None:
             return
-        needed = self._working_bytes(tensors) * (self.fixed or 1) + self.bytes_per_image(tensors) * held
+        needed = self._working_bytes(tensors, copies) * (self.fixed or 1) + self.bytes_per_image(tensors) * held
         room = self._room(memory)
         if needed > room:
             images = f"{held} image(s)" if held else "one slice"
@@ -143,10 +146,10 @@ class Batching:
         known = (types[name] for name in tensors if name in types)
         return sum((kind.elements or 0) * _item_bytes(kind.dtype) for kind in known)
 
-    def _working_bytes(self, tensors: Sequence[str]) -> int:
+    def _working_bytes(self, tensors: Sequence[str], copies: int = 1) -> int:
         """Upper bound of what a run takes for one image: every activation, and the wanted ones copied twice."""
         computed = [name for node in self.model.graph.nodes for name in node.outputs if name]
-        return max(1, self.bytes_per_image(computed) + 2 * self.bytes_per_image(tensors))
+        return max(1, copies * self.bytes_per_image(computed) + 2 * self.bytes_per_image(tensors))
 
     def _room(self, memory: int) -> int:
         """What the budget leaves: this process as it was, and the weights twice, as they are when a session opens."""

@@ -1,20 +1,96 @@
-"""Backward rules: how gradients pass activation functions. A rule is handed to a run; the module is never changed."""
+"""Backward rules: how gradients pass activation functions. A rule is handed to a run; the module is never changed.
+
+What the rules here do at an activation y = f(x), where g is the gradient that arrives at y:
+
+    plain      f'(x) * g
+    deconvnet  max(g, 0)           the forward pass does not matter (Zeiler and Fergus 2014)
+    guided     f'(x) * max(g, 0)   (Springenberg et al. 2015)
+
+For Relu these are the papers' own rules: f'(x) is 1 where x > 0, else 0. The other activations came later; here they
+are treated as what they stand in for: deconvnet rectifies whatever f is, guided keeps the derivative of f, which for
+Gelu, Swish and Mish is a little below zero (not under -0.13) in a part of x < 0, and of HardSwish (not under -0.5).
+MaxPool needs no rule: its gradient goes to the places of the maxima, which is the deconvnet's unpooling with switches.
+Sigmoid and Tanh, which gate and squash rather than rectify, keep their gradients.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from functools import wraps
+from typing import Any, ParamSpec
+
+import torch
+
+Parameters = ParamSpec("Parameters")
+Operation = Callable[..., Any]  # what stands at a node: see ops/__init__.py
+
+# Kinds of node that rectify: operators of ONNX, and Relu6, which is a Clip between 0 and a constant. Swish is SiLU.
+RECTIFIERS = (
+    *("Relu", "Relu6", "LeakyRelu", "PRelu", "ThresholdedRelu", "Elu", "Celu", "Selu", "Softplus"),
+    *("Gelu", "Swish", "HardSwish", "Mish"),
+    *("com.microsoft.Gelu", "com.microsoft.FastGelu", "com.microsoft.QuickGelu"),
+)
 
 
 @dataclass(frozen=True)
 class Rule:
-    """For some kinds of node (ONNX operator names) another function, with the same values and another gradient."""
+    """For some kinds of node another function, with the same values and another gradient."""
 
     name: str
-    functions: Mapping[str, Callable[[Callable[..., Any]], Callable[..., Any]]] = field(
+    functions: Mapping[str, Callable[[Operation], Operation]] = field(  # kind -> what makes one function of the other
         default_factory=dict, hash=False
     )
 
 
+class _RectifiedGradient(torch.autograd.Function):
+    """The same values; of the gradient what is positive."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> Any:
+        return gradients[0].clamp(min=0)
+
+
+class _PassedBy(torch.autograd.Function):
+    """The values `y` of a function; their gradient is handed to `x` as it is."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        return y.view_as(y)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> Any:
+        return gradients[0], None
+
+
+def guided(function: Callable[Parameters, torch.Tensor]) -> Callable[Parameters, torch.Tensor]:
+    """The function with only positive gradients let in."""
+
+    @wraps(function)
+    def run(*arguments: Parameters.args, **keywords: Parameters.kwargs) -> torch.Tensor:
+        y: torch.Tensor = _RectifiedGradient.apply(function(*arguments, **keywords))
+        return y
+
+    return run
+
+
+def deconvnet(function: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
+    """The function with only positive gradients let through, its own derivative left out."""
+
+    @wraps(function)
+    def run(x: torch.Tensor, *arguments: Any, **keywords: Any) -> torch.Tensor:
+        with torch.no_grad():
+            y = function(x, *arguments, **keywords)
+        passed: torch.Tensor = _RectifiedGradient.apply(_PassedBy.apply(x, y))
+        return passed
+
+    return run
+
+
 PLAIN = Rule("plain")
+DECONVNET = Rule("deconvnet", dict.fromkeys(RECTIFIERS, deconvnet))
+GUIDED = Rule("guided", dict.fromkeys(RECTIFIERS, guided))

@@ -12,17 +12,20 @@ from torch import fx
 
 from ...importers.errors import InputError, nearest_names
 from ...importers.tensors import read_tensor
-from ..feeds import named_feeds
-from ..targets import settled
+from ..batching import Batching, memory_bytes
+from ..feeds import image_count, images_of, named_feeds
 from .builder import Built, build
 from .carrying import carried_inputs, carry_casts
 from .dtypes import to_numpy, to_torch
 from .rules import PLAIN, Rule
-from .variants import variant
+from .scores import Targets
+from .variants import Variants
 
 if TYPE_CHECKING:
     from ..model import Model
     from ..targets import Target
+
+_COPIES = 3  # what a gradient holds: activations, their gradients, and what is freed too late for the next to use
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,19 @@ class TorchModel:
         if precision is not None:
             carry_casts(built.module, built.tensors, model.graph)
             self.carried = carried_inputs(model.graph)
-        self._variants: dict[tuple[tuple[str, ...], Rule], fx.GraphModule] = {}
+        self._batching = Batching(model)
+        self._variants = Variants(self.module, fused=precision is not None)
+
+    @property
+    def device(self) -> torch.device:
+        """Where it runs."""
+        return next((buffer.device for buffer in self.module.buffers()), torch.device("cpu"))
+
+    def to(self, device: str | torch.device) -> TorchModel:
+        """Move the network there; returns itself."""
+        self.module.to(device)
+        self._variants = Variants(self.module, fused=self.precision is not None)
+        return self
 
     def _build(self) -> Built:
         model, proto = self.model, self.model.proto
@@ -63,52 +78,101 @@ class TorchModel:
     def run(
         self, inputs: np.ndarray | Mapping[str, np.ndarray], tensors: Sequence[str] | None = None
     ) -> dict[str, np.ndarray]:
-        """Tensor name -> value; arguments as of `Session.run`."""
+        """Tensor name -> value; arguments, slices of a fixed batch size and errors as of `Session.run`."""
         names = list(self.model.graph.outputs if tensors is None else tensors)
-        feeds = self._feeds(inputs)
-        with torch.no_grad():
-            values = self.forward(feeds, names)
-        return {name: to_numpy(value) for name, value in values.items()}
+        feeds = named_feeds(self.model, inputs)
+        count, size = self._slices(feeds, names, None)
+        parts = [self._run_once(images_of(feeds, start, size, count), names) for start in range(0, count, size)]
+        return self._joined(parts, names, size, count)
 
     def forward(
         self, feeds: Mapping[str, torch.Tensor], tensors: Sequence[str], rule: Rule = PLAIN
     ) -> dict[str, torch.Tensor]:
         """Tensor name -> value, part of the autograd graph where a feed requires a gradient."""
-        names = list(dict.fromkeys(tensors))
-        module = self._variant(names, rule)
-        return dict(zip(names, module(*(feeds[name] for name in self.model.graph.inputs)), strict=True))
+        return self._forward(feeds, tensors, rule, [])
 
     def gradients(
         self,
         inputs: np.ndarray | Mapping[str, np.ndarray],
-        target: Target,
+        target: Target | Sequence[Target],  # several: one an image
         of: Sequence[str],  # tensors; graph inputs too
         rule: Rule = PLAIN,
+        memory: int | str | None = None,  # what the process may hold, in bytes or as "2GB"
     ) -> Gradients:
-        """The target's score for each image, and its gradient with respect to the tensors `of`."""
-        target = settled(target, self.model, inputs)
+        """The target's score for each image, and its gradient with respect to the tensors `of`.
+
+        A network of fixed batch size runs in slices of it, one of any batch size in slices that fit `memory`.
+        Raises InputError when a score does not depend differentiably on a tensor of `of`, is no number, or when one
+        image does not fit in `memory`.
+        """
+        from .reach import check_path
+
+        feeds = named_feeds(self.model, inputs)
+        targets = Targets(target, self.model, inputs, image_count(feeds))
+        for read in targets.tensors:
+            check_path(self.model, read, of)
+        count, size = self._slices(feeds, [*targets.tensors, *of], None if memory is None else memory_bytes(memory))
+        parts = [
+            self._gradients_once(images_of(feeds, start, size, count), targets.of_images(start, size), of, rule)
+            for start in range(0, count, size)
+        ]
+        return Gradients(
+            np.concatenate([part.scores for part in parts])[:count],
+            self._joined([part.values for part in parts], of, size, count),
+            self._joined([part.gradients for part in parts], of, size, count),
+        )
+
+    # -- one slice ---
+
+    def _run_once(self, inputs: Mapping[str, np.ndarray], names: Sequence[str]) -> dict[str, np.ndarray]:
+        with torch.no_grad():
+            values = self.forward(self._feeds(inputs), names)
+        return {name: to_numpy(value) for name, value in values.items()}
+
+    def _gradients_once(
+        self, inputs: Mapping[str, np.ndarray], targets: Targets, of: Sequence[str], rule: Rule
+    ) -> Gradients:
         feeds = self._feeds(inputs)
-        for value in feeds.values():
-            value.requires_grad_(value.is_floating_point())
-        read = target.tensor(self.model)
-        values = self.forward(feeds, [read, *of], rule)
-        scores = target.score(values[read])
-        found = torch.autograd.grad(scores.sum(), [values[name] for name in of])
+        for name in feeds.keys() & set(of):
+            feeds[name].requires_grad_()
+        with torch.enable_grad():
+            values = self._forward(feeds, [*targets.tensors, *of], rule, [name for name in of if name not in feeds])
+            scores = targets.scores(values)
+            found = torch.autograd.grad(scores.sum(), [values[name] for name in of])
         return Gradients(
             to_numpy(scores),
             {name: to_numpy(values[name]) for name in of},
             {name: to_numpy(value) for name, value in zip(of, found, strict=True)},
         )
 
-    def _feeds(self, inputs: np.ndarray | Mapping[str, np.ndarray]) -> dict[str, torch.Tensor]:
-        feeds = {name: to_torch(value, self.precision) for name, value in named_feeds(self.model, inputs).items()}
-        return feeds | {name: feeds[name].to(self.precision) for name in self.carried}
-
-    def _variant(self, names: Sequence[str], rule: Rule) -> fx.GraphModule:
+    def _forward(
+        self, feeds: Mapping[str, torch.Tensor], tensors: Sequence[str], rule: Rule, leaves: Sequence[str]
+    ) -> dict[str, torch.Tensor]:
+        names = list(dict.fromkeys(tensors))
         for name in names:
             if name not in self.tensors:
                 raise InputError(f"the network has no tensor {name!r}; {nearest_names(name, self.tensors)}")
-        key = (tuple(names), rule)
-        if key not in self._variants:
-            self._variants[key] = variant(self.module, [self.tensors[name] for name in names], rule)
-        return self._variants[key]
+        outputs, begun = ([self.tensors[name] for name in group] for group in (names, leaves))
+        module = self._variants.get(outputs, rule, begun)
+        return dict(zip(names, module(*(feeds[name] for name in self.model.graph.inputs)), strict=True))
+
+    def _feeds(self, inputs: Mapping[str, np.ndarray]) -> dict[str, torch.Tensor]:
+        feeds = {name: to_torch(value, self.precision).to(self.device) for name, value in inputs.items()}
+        return feeds | {name: feeds[name].to(self.precision) for name in self.carried}
+
+    # -- slices ---
+
+    def _slices(self, feeds: Mapping[str, np.ndarray], tensors: Sequence[str], memory: int | None) -> tuple[int, int]:
+        """Images in all, and in one slice."""
+        count = image_count(feeds) if feeds else 1
+        if memory is None:
+            return count, self._batching.fixed or count
+        self._batching.check(memory, tensors, count, _COPIES)
+        return count, self._batching.slice_size(count, tensors, memory, _COPIES)
+
+    def _joined(
+        self, parts: Sequence[Mapping[str, np.ndarray]], names: Sequence[str], size: int, count: int
+    ) -> dict[str, np.ndarray]:
+        if len(parts) == 1 and size == count:
+            return dict(parts[0])
+        return {name: self._batching.join(name, [part[name] for part in parts], size, count) for name in names}

@@ -1,32 +1,86 @@
 """Variants of a module: the same network with other outputs and another backward rule, sharing its weights.
 
-What the outputs do not need is left out, so a run stops at the last tensor that is asked for.
+What the outputs do not need is left out, so a run stops at the last tensor that is asked for. What they leave room for
+is made faster (fusion.py); a tensor that is asked for is always computed as the file says.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import Iterable
+from typing import Any
 
+import torch
 from torch import fx
 
-from .builder import origin
+from .constants import Constants
+from .fusion import fuse
+from .kinds import kind, recognise_activations
 from .rules import Rule
 
+_KEPT = 16  # variants that are kept ready
 
-def variant(module: fx.GraphModule, outputs: Sequence[str], rule: Rule) -> fx.GraphModule:
-    """A module that gives the fx nodes `outputs`, as a tuple."""
-    graph = fx.Graph(owning_module=module)  # which says what is in the submodules of If, Loop and Scan
+
+class Variants:
+    """The variants of one module, kept ready. The module is not changed, and what is made for one serves the others.
+
+    `fused`: whether they are made faster, which changes values by rounding.
+    """
+
+    def __init__(self, module: fx.GraphModule, fused: bool) -> None:
+        self._module, self._fused = module, fused
+        self._constants = Constants(module)
+        self._kept: OrderedDict[Any, fx.GraphModule] = OrderedDict()
+
+    def get(self, outputs: Iterable[str], rule: Rule, leaves: Iterable[str] = ()) -> fx.GraphModule:
+        """A module that gives the fx nodes `outputs`, as a tuple.
+
+        At `leaves` a gradient path begins where none comes in from further down: the tensor is a leaf of autograd's.
+        """
+        key = (tuple(outputs), rule, tuple(leaves))
+        if key not in self._kept:
+            self._kept[key] = self._made(*key)
+            if len(self._kept) > _KEPT:
+                self._kept.popitem(last=False)
+        self._kept.move_to_end(key)
+        return self._kept[key]
+
+    def _made(self, outputs: tuple[str, ...], rule: Rule, leaves: tuple[str, ...]) -> fx.GraphModule:
+        graph = _copied(self._module.graph, outputs)
+        if self._fused:
+            recognise_activations(graph, self._constants)
+        ruled = _apply(rule, graph)
+        if self._fused:
+            fuse(graph, self._constants, ruled)
+        wanted = dict(zip(outputs, graph.output_node().args[0], strict=True))  # type: ignore[arg-type]
+        for name in leaves:
+            _begin_at(wanted[name])
+        return fx.GraphModule(self._constants.used_in(graph), graph, self._module._get_name())
+
+
+def _copied(original: fx.Graph, outputs: tuple[str, ...]) -> fx.Graph:
+    graph = fx.Graph()
     copies: dict[fx.Node, fx.Node] = {}
-    graph.graph_copy(module.graph, copies)
+    graph.graph_copy(original, copies)
     by_name = {node.name: copy for node, copy in copies.items()}
     graph.output(tuple(by_name[name] for name in outputs))
-    graph.eliminate_dead_code()
-    _apply(rule, graph)
-    return fx.GraphModule(module, graph, module._get_name())
+    graph.eliminate_dead_code(lambda node: node.op in ("placeholder", "output"))  # no node has side effects
+    return graph
 
 
-def _apply(rule: Rule, graph: fx.Graph) -> None:
-    for node in graph.nodes:
-        made_from = origin(node)
-        if made_from is not None and made_from.op in rule.functions:
-            node.target = rule.functions[made_from.op](node.target)
+def _apply(rule: Rule, graph: fx.Graph) -> set[fx.Node]:
+    """Put the rule's functions in place; returns the nodes that now have one."""
+    ruled = {node for node in graph.nodes if kind(node) in rule.functions}
+    for node in ruled:
+        node.target = rule.functions[kind(node)](node.target)
+    return ruled
+
+
+def _begin_at(node: fx.Node) -> None:
+    with node.graph.inserting_after(node):
+        leaf = node.graph.call_function(_leaf, (node,))
+    node.replace_all_uses_with(leaf, delete_user_cb=lambda user: user is not leaf)
+
+
+def _leaf(x: torch.Tensor) -> torch.Tensor:
+    return x if x.requires_grad else x.detach().requires_grad_(x.is_floating_point())
