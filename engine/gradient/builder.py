@@ -110,6 +110,7 @@ class _Builder:
             if tensor.name not in scope.values:
                 value = to_torch(self.read(tensor), self.precision)
                 scope.values[tensor.name] = scope.constant(tensor.name, value)
+                scope.stored[tensor.name] = tensor.data_type
         for node in nodes:
             self._add(node, scope)
         scope.graph.output(tuple(scope.values[name] for name in _names(graph.output)))
@@ -209,6 +210,8 @@ class _Builder:
         for name, default in (found.function.__kwdefaults__ or {}).items():
             if isinstance(default, torch.dtype) and name not in keywords:
                 keywords[name] = self._in_precision(default)
+        if "level_type" in found.keywords:
+            keywords["level_type"] = _level_type(node, scope)
         return keywords | ({"n_outputs": len(node.output)} if "n_outputs" in found.keywords else {})
 
     def _attribute(self, entry: AttributeProto, node: NodeProto, scope: _Scope) -> Any:
@@ -241,6 +244,7 @@ class _Scope:
     root: nn.Module = field(default_factory=nn.Module)
     graph: fx.Graph = field(default_factory=fx.Graph)
     values: dict[str, fx.Node] = field(default_factory=dict)  # ONNX tensor -> fx node
+    stored: dict[str, int] = field(default_factory=dict)  # initializer -> its element type in the file
     known: dict[fx.Node, torch.Tensor] = field(default_factory=dict)  # the values of constants
     _taken: Counter[str] = field(default_factory=Counter)
 
@@ -300,6 +304,13 @@ def _unpack(node: NodeProto, called: fx.Node, scope: _Scope) -> None:
             scope.values[output] = scope.graph.create_node(
                 "call_function", python_operators.getitem, (called, index), {}, name
             )
+
+
+def _level_type(node: NodeProto, scope: _Scope) -> torch.dtype | None:
+    """What a QuantizeLinear makes, as far as the file says: torch holds its smallest types in larger ones."""
+    stated = next((entry.i for entry in node.attribute if entry.name == "output_dtype"), 0)
+    kind = stated or scope.stored.get(node.input[2] if len(node.input) > 2 else "", 0)
+    return torch_dtype(kind) if kind else None
 
 
 def _missing() -> None:

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 
 from . import find, operator
 from .contrib import MICROSOFT
-from .levels import along, carried, centred, dequantised, level_type, quantised, requantised
+from .levels import along, carried, centred, dequantised, integer_type, quantised, requantised
 from .quantised import dequantize_linear, dynamic_levels, level_product, qlinear_conv, quantize_linear
 from .straight_through import quantize_linear as quantize_linear_through
 
@@ -27,12 +27,12 @@ def _levels(
     real: torch.Tensor, scale: torch.Tensor, zero: torch.Tensor | None, *made_from: torch.Tensor | None
 ) -> torch.Tensor:
     """Levels of the real numbers, held as those that they were made from."""
-    return requantised(real, scale, zero, level_type(zero, *made_from), carried(*made_from))
+    return requantised(real, scale, zero, integer_type(zero, *made_from), carried(*made_from))
 
 
 def _moved(levels: torch.Tensor, zero: torch.Tensor | None, *made_from: torch.Tensor | None) -> torch.Tensor:
     """Levels to which the zero point is added before they are rounded, as in onnxruntime's sums and means."""
-    return quantised(levels, None, level_type(zero, *made_from), carried(*made_from))
+    return quantised(levels, None, integer_type(zero, *made_from), carried(*made_from))
 
 
 def _as_float(zero: torch.Tensor | None, scale: torch.Tensor) -> torch.Tensor:
@@ -263,7 +263,7 @@ def qgemm(
     unit = alpha * a_scale * b_scale
     if y_scale is None:
         return sums.to(unit.dtype) * unit
-    return quantised(sums.to(unit.dtype) * (unit / y_scale), y_zero, level_type(y_zero, a_zero, a), carried(a, b))
+    return quantised(sums.to(unit.dtype) * (unit / y_scale), y_zero, integer_type(y_zero, a_zero, a), carried(a, b))
 
 
 @operator("MatMulIntegerToFloat", domain=MICROSOFT)

@@ -13,6 +13,17 @@ from typing import Any
 
 import torch
 
+_FEW_BITS = {  # held in int8
+    getattr(torch, f"{sign}int{bits}", None): (0, 2**bits - 1) if sign else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+    for sign in ("", "u")
+    for bits in (2, 4)
+}
+
+
+def level_range(dtype: torch.dtype) -> tuple[int, int]:
+    """The least and the greatest level of an integer type."""
+    return _FEW_BITS.get(dtype) or (torch.iinfo(dtype).min, torch.iinfo(dtype).max)
+
 
 class _Through(torch.autograd.Function):
     """One tensor's values, another's gradient."""
@@ -52,7 +63,7 @@ def carried(*tensors: torch.Tensor | None) -> bool:
     return any(tensor is not None and tensor.is_floating_point() for tensor in tensors)
 
 
-def level_type(*tensors: torch.Tensor | None) -> torch.dtype:
+def integer_type(*tensors: torch.Tensor | None) -> torch.dtype:
     """The first integer type among these levels and zero points; ONNX's default where all are carried or omitted."""
     known = (tensor.dtype for tensor in tensors if tensor is not None and not tensor.is_floating_point())
     return next(known, torch.uint8)
@@ -105,11 +116,11 @@ def quantised(
     block_size: int = 0,
 ) -> torch.Tensor:
     """The levels: rounded half to even, moved by the zero point, saturated."""
-    limits = torch.iinfo(dtype)
+    low, high = level_range(dtype)
     steps = steps.to(torch.promote_types(steps.dtype, torch.float32))  # float16 lacks most 16-bit levels
     moved = steps.new_zeros(()) if zero is None else along(zero.to(steps.dtype), steps, axis, block_size)
-    levels = round_through(steps.clamp(limits.min - moved, limits.max - moved)) + moved
-    return levels if carry else levels.to(dtype)
+    levels = round_through(steps.clamp(low - moved, high - moved)) + moved
+    return levels if carry else levels.to(torch.int8 if dtype in _FEW_BITS else dtype)
 
 
 def requantised(

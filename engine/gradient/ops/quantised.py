@@ -12,8 +12,9 @@ import torch
 from ....importers.errors import InputError
 from ..dtypes import torch_dtype
 from . import operator
+from .casting import cast
 from .convolution import conv
-from .levels import along, carried, centred, dequantised, exact_type, level_type, quantised, through
+from .levels import along, carried, centred, dequantised, exact_type, integer_type, quantised, through
 
 
 @operator("QuantizeLinear", since=10)
@@ -24,14 +25,15 @@ def quantize_linear(
     *,
     axis: int = 1,
     block_size: int = 0,
+    level_type: torch.dtype | None = None,  # as the file has it, where that is known
     output_dtype: torch.dtype | None = None,
     precision: int = 0,  # element type that the division is done in; 0: the scale's
     saturate: int = 1,
 ) -> torch.Tensor:
-    dtype = zero.dtype if zero is not None else output_dtype or torch.uint8
+    dtype = level_type or (torch.uint8 if zero is None else zero.dtype)
     steps = in_steps(x, scale, axis, block_size, torch_dtype(precision) if precision else None)
     if dtype.is_floating_point:
-        return _narrow_float(steps, dtype, bool(saturate))
+        return cast(steps, to=dtype, saturate=saturate)
     return quantised(steps, zero, dtype, False, axis, block_size)
 
 
@@ -41,13 +43,6 @@ def in_steps(
     """x in units of the scale, divided in `precision`."""
     precision = precision or (scale.dtype if scale.is_floating_point() else torch.float32)
     return x.to(precision) / along(scale.to(precision), x, axis, block_size)
-
-
-def _narrow_float(steps: torch.Tensor, dtype: torch.dtype, saturate: bool) -> torch.Tensor:
-    """Levels of an 8-bit float type."""
-    limits = torch.finfo(dtype)
-    finite = steps.clamp(limits.min, limits.max) if saturate else steps
-    return finite.to(dtype)
 
 
 @operator("DequantizeLinear", since=10)
@@ -133,7 +128,7 @@ def qlinear_conv(
 def rescaled(sums: torch.Tensor, scale: torch.Tensor, zero: torch.Tensor, carry: bool, axis: int = 1) -> torch.Tensor:
     """Sums of products of levels, in units of `scale`, as levels of the zero point's type."""
     scale = scale.to(torch.promote_types(scale.dtype, torch.float32))
-    return quantised(sums.to(scale.dtype) * along(scale, sums, axis), zero, level_type(zero), carry, axis)
+    return quantised(sums.to(scale.dtype) * along(scale, sums, axis), zero, integer_type(zero), carry, axis)
 
 
 @operator("MatMulInteger", since=10)
@@ -172,4 +167,4 @@ def qlinear_matmul(
     wide = torch.promote_types(a_scale.dtype, torch.float32)
     rows, columns = along(a_scale.to(wide), a, a.dim() - 2), along(b_scale.to(wide), b, b.dim() - 1)
     steps = product.to(wide) * (rows * columns / y_scale.to(wide).reshape(()))
-    return quantised(steps, y_zero, level_type(y_zero), carried(a, b))
+    return quantised(steps, y_zero, integer_type(y_zero), carried(a, b))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 
 from . import operator
-from .levels import level_type, quantised, round_through
+from .casting import cast
+from .levels import integer_type, quantised, round_through, through
 from .quantised import dynamic_levels, in_steps
 
 
@@ -17,12 +18,19 @@ def quantize_linear(
     *,
     axis: int = 1,
     block_size: int = 0,
+    level_type: torch.dtype | None = None,
     output_dtype: torch.dtype | None = None,
     precision: int = 0,
     saturate: int = 1,
 ) -> torch.Tensor:
     steps = in_steps(x, scale, axis, block_size)
-    return quantised(steps, zero, output_dtype or level_type(zero), True, axis, block_size)
+    dtype = level_type or integer_type(zero)
+    if dtype.is_floating_point:
+        largest = torch.finfo(dtype).max
+        return through(
+            steps.clamp(-largest, largest), cast(steps.detach(), to=dtype, saturate=saturate).to(steps.dtype)
+        )
+    return quantised(steps, zero, dtype, True, axis, block_size)
 
 
 @operator("DynamicQuantizeLinear", since=11, several=True, straight_through=True)

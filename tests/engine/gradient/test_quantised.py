@@ -7,10 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxray
 import pytest
 import torch
 from model_specs import arguments, load_model
+from onnx import TensorProto, helper
 from onnxray.engine.gradient.ops import find
 from onnxray.engine.gradient.ops.levels import round_through
 from onnxray.engine.gradient.provenance import notes
@@ -178,11 +180,36 @@ def test_scales_of_channels_and_blocks() -> None:
     x = torch.linspace(-3, 3, 32, dtype=torch.float64).reshape(4, 8)
     scale = torch.tensor([[0.1, 0.2, 0.3]], dtype=torch.float64).expand(4, 3)
     given = x.clone().requires_grad_()
-    levels = quantise_.function(given, scale, None, axis=1, block_size=3, output_dtype=torch.int8)
+    levels = quantise_.function(given, scale, None, axis=1, block_size=3, level_type=torch.int8)
     levels.sum().backward()
     widths = np.repeat([0.1, 0.2, 0.3], 3)[:8]
     np.testing.assert_array_equal(levels.detach().numpy(), np.clip(np.rint(x.numpy() / widths), -128, 127))
     np.testing.assert_allclose(given.grad.numpy(), np.broadcast_to(1 / widths, (4, 8)))  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("stated", ["zero point", "output_dtype"])
+@pytest.mark.parametrize("kind", ["UINT4", "INT4", "FLOAT8E4M3FN", "FLOAT8E5M2"])
+def test_types_that_torch_holds_in_others(tmp_path: Path, kind: str, stated: str) -> None:
+    """4 bits saturate where they end, and floats of 8 bits round as such: both are known from the file alone."""
+    levels = getattr(TensorProto, kind)
+    bits = ["x", "scale", "zero"] if stated == "zero point" else ["x", "scale"]
+    attributes = {} if stated == "zero point" else {"output_dtype": levels}
+    nodes = [
+        helper.make_node("QuantizeLinear", bits, ["q"], "quantise", **attributes),
+        helper.make_node("DequantizeLinear", ["q", "scale"], ["y"], "dequantise"),
+    ]
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", 50]) for name in ("x", "y")]
+    constants = [helper.make_tensor("scale", TensorProto.FLOAT, [], [0.1]), helper.make_tensor("zero", levels, [], [0])]
+    graph = helper.make_graph(nodes, "narrow", values[:1], values[1:], constants[: len(bits) - 1])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10), tmp_path / "n.onnx")
+    model = onnxray.load(tmp_path / "n.onnx")
+    x = np.linspace(-3, 3, 100, dtype=np.float32).reshape(2, 50) * (1 if "INT" in kind else 30)
+    expected = model.session().run(x)["y"]
+    np.testing.assert_allclose(model.torch().run(x)["y"], expected, rtol=1e-6, atol=1e-7)
+    gradient = image_gradient(model, x)
+    ends = {"UINT4": (0, 15), "INT4": (-8, 7), "FLOAT8E4M3FN": (-448, 448), "FLOAT8E5M2": (-57344, 57344)}[kind]
+    inside = (x[:, CLASS] / 0.1 >= ends[0]) & (x[:, CLASS] / 0.1 <= ends[1])
+    np.testing.assert_allclose(gradient[:, CLASS], inside.astype(np.float32), rtol=1e-6)
 
 
 # -- real networks ---
