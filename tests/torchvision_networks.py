@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -96,8 +96,9 @@ EXPORTS = [(name, exporter) for name, entry in ARCHITECTURES.items() for exporte
 # -- networks and images ---
 
 
+@lru_cache(maxsize=1)
 def network(name: str) -> nn.Module:
-    """The network, the same at every call: in evaluation mode, parameters frozen."""
+    """The network, the same at every call: in evaluation mode, parameters frozen; not to be changed."""
     make = ARCHITECTURES[name].make
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # on initial values that are replaced anyway
@@ -135,6 +136,9 @@ def _randomise(module: nn.Module) -> None:
                 nn.init.uniform_(parameter, 0.5, 1.5)
             else:
                 nn.init.normal_(parameter, std=0.1)
+    for name, parameter in module.named_parameters():
+        if "bbox_pred" in name or "regression_head" in name:
+            parameter *= 0.1  # a trained detector's boxes are near their anchors
 
 
 def _settle(module: nn.Module, batch: Tensor) -> None:
@@ -240,11 +244,25 @@ def _nms(boxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
     return torch.tensor(kept, dtype=torch.int64)
 
 
-def _roi_align(*arguments: Any) -> Tensor:
-    """torchvision's own slow version, which is differentiable in the boxes too."""
-    import sys
+def _roi_align(
+    x: Tensor, rois: Tensor, spatial_scale: float, height: int, width: int, sampling_ratio: int, aligned: bool
+) -> Tensor:
+    """As the C++ operator has it, and differentiable in the boxes too. (torchvision's own slow version clamps samples
+    to the map where this one has zeros.)"""
+    corners = rois[:, 1:] * spatial_scale - (0.5 if aligned else 0)
+    (left, top, right, bottom), batch = corners.T, rois[:, 0].long()
+    rows = _samples(top, bottom, height, sampling_ratio, aligned, x.shape[2])
+    columns = _samples(left, right, width, sampling_ratio, aligned, x.shape[3])
+    return torch.einsum("kph,kchw,kqw->kcpq", rows, x[batch], columns)
 
-    return sys.modules["torchvision.ops.roi_align"]._roi_align(*arguments)
+
+def _samples(start: Tensor, end: Tensor, bins: int, ratio: int, aligned: bool, size: int) -> Tensor:
+    """How much of each of `size` pixels is in each of the bins from `start` to `end`, linearly interpolated."""
+    length = end - start if aligned else (end - start).clamp(min=1)
+    places = start[:, None] + (torch.arange(bins * ratio) + 0.5) / (bins * ratio) * length[:, None]
+    inside = (places >= -1) & (places <= size)
+    apart = (places.clamp(0, size - 1)[..., None] - torch.arange(size)).abs()
+    return ((1 - apart).clamp(min=0) * inside[..., None]).unflatten(1, (bins, ratio)).mean(2)
 
 
 def main() -> None:
