@@ -30,10 +30,6 @@ class _Axis:
     start: float = 0.0  # of the region for tf_crop_and_resize, in lengths of the axis
     end: float = 1.0
 
-    @property
-    def kept(self) -> bool:
-        return self.size == self.out and self.scale == 1 and (self.start, self.end) == (0.0, 1.0)
-
 
 @dataclass(frozen=True)
 class _Manner:
@@ -82,10 +78,10 @@ def resize(
     else:
         assert scales is not None
         plan = [
-            _Axis(axis, x.shape[axis], _scaled(x.shape[axis], scale, begin, end), scale, begin, end)
-            for axis, scale, (begin, end) in zip(chosen, scales.tolist(), regions, strict=True)
+            _Axis(axis, x.shape[axis], _scaled(x.shape[axis], scale), scale, *region)
+            for axis, scale, region in zip(chosen, scales.tolist(), regions, strict=True)
         ]
-    return _resample(x, [axis for axis in plan if not axis.kept], manner)
+    return _resample(x, plan, manner)
 
 
 @operator("Resize", since=10)
@@ -102,11 +98,12 @@ def upsample(x: torch.Tensor, *, scales: Sequence[float], mode: str = "nearest")
         _Axis(axis, size, _scaled(size, scale), scale)
         for axis, (size, scale) in enumerate(zip(x.shape, scales, strict=True))
     ]
-    return _resample(x, [axis for axis in plan if not axis.kept], manner)
+    return _resample(x, plan, manner)
 
 
-def _scaled(size: int, scale: float, begin: float = 0.0, end: float = 1.0) -> int:
-    return math.floor(np.float32(size) * (np.float32(end) - np.float32(begin)) * np.float32(scale))
+def _scaled(size: int, scale: float) -> int:
+    """The region does not count, whatever ONNX says: onnxruntime and onnx's shape inference leave it out."""
+    return math.floor(np.float32(size) * np.float32(scale))
 
 
 def _regions(roi: torch.Tensor | None, count: int) -> list[tuple[float, float]]:
@@ -123,15 +120,18 @@ def _to_sizes(
     if policy != "stretch":
         ratio = min(ratios) if policy == "not_larger" else max(ratios)
         sizes = [math.floor(np.float32(ratio) * np.float32(shape[axis]) + np.float32(0.5)) for axis in axes]
+        ratios = [ratio] * len(axes)
     return [
-        _Axis(axis, shape[axis], size, size / shape[axis], *region)
-        for axis, size, region in zip(axes, sizes, regions, strict=True)
+        _Axis(axis, shape[axis], size, ratio, *region)
+        for axis, size, ratio, region in zip(axes, sizes, ratios, regions, strict=True)
     ]
 
 
 def _resample(x: torch.Tensor, plan: list[_Axis], manner: _Manner) -> torch.Tensor:
-    if not plan:
+    """What changes of x, as onnxruntime sees it: a shape that stays leaves all, a scale of one leaves its axis."""
+    if all(axis.size == axis.out for axis in plan):
         return x
+    plan = [axis for axis in plan if axis.size != axis.out or (axis.scale != 1 and not manner.antialias)]
     if not x.is_floating_point() and manner.mode != "nearest":  # fractions are cut off
         return _resample(x.float(), plan, manner).to(x.dtype)
     places = [_places(axis, manner) for axis in plan]
@@ -160,7 +160,8 @@ def _half_pixel(x: np.ndarray, axis: _Axis, scale: np.float32) -> np.ndarray:
 
 def _half_pixel_symmetric(x: np.ndarray, axis: _Axis, scale: np.float32) -> np.ndarray:
     adjustment = np.float32(axis.out) / (scale * np.float32(axis.size))
-    return np.float32(axis.size / 2) * (1 - adjustment) + _half_pixel(x, axis, scale)
+    offset = np.float32(axis.size / 2) * (1 - adjustment)
+    return np.float64(offset) + (x + np.float64(0.5)) / scale - 0.5
 
 
 def _align_corners(x: np.ndarray, axis: _Axis, scale: np.float32) -> np.ndarray:
@@ -184,9 +185,11 @@ _COORDINATES: dict[str, Callable[[np.ndarray, _Axis, np.float32], np.ndarray]] =
     "tf_crop_and_resize": _crop,
 }
 
+_HALF = 0.5 + 1e-6  # onnxruntime takes what rounding left just beside a half for a half
+
 _ROUNDINGS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "round_prefer_floor": lambda place: np.ceil(place - np.float32(0.5)),
-    "round_prefer_ceil": lambda place: np.floor(place + np.float32(0.5)),
+    "round_prefer_floor": lambda place: np.ceil(place - _HALF),
+    "round_prefer_ceil": lambda place: np.floor(place + _HALF),
     "floor": np.floor,
     "ceil": np.ceil,
 }
@@ -196,7 +199,7 @@ def _picks(axis: _Axis, places: np.ndarray, manner: _Manner) -> np.ndarray:  # [
     nearest = manner.nearest
     if nearest == "simple":
         nearest = "ceil" if axis.scale < 1 else "floor"
-    return np.clip(_ROUNDINGS[nearest](places).astype(np.int64), 0, axis.size - 1)
+    return np.clip(_ROUNDINGS[nearest](places.astype(np.float64)).astype(np.int64), 0, axis.size - 1)
 
 
 # -- reading there ---
@@ -267,6 +270,8 @@ def _by_torch(x: torch.Tensor, plan: list[_Axis], places: list[np.ndarray], mann
     size = list(x.shape[2:])
     for axis in plan:
         size[axis.axis - 2] = axis.out
+    if 0 in size:
+        return None
     if manner.mode == "nearest":
         picked = (_picks(axis, where, manner) for axis, where in zip(plan, places, strict=True))
         same = all(_torch_picks(axis, picks) for axis, picks in zip(plan, picked, strict=True))
@@ -279,8 +284,9 @@ def _by_torch(x: torch.Tensor, plan: list[_Axis], places: list[np.ndarray], mann
 
 def _torch_picks(axis: _Axis, picks: np.ndarray) -> bool:
     """Whether torch's nearest, whose rounding depends on its float type, picks these whatever the type."""
-    for dtype in (np.float32, np.float64):
-        places = np.arange(axis.out).astype(dtype) * (dtype(axis.size) / dtype(axis.out))
+    for dtype in ("float32", "float64"):
+        sizes = np.array([axis.size, axis.out], dtype)
+        places = np.arange(axis.out).astype(dtype) * (sizes[0] / sizes[1])
         if not np.array_equal(np.minimum(np.floor(places), axis.size - 1), picks):
             return False
     return True
