@@ -59,7 +59,9 @@ def _caption(found: dict[str, Attribution], images: int) -> str:
     if not found:
         return "There are no heat maps of this network."
     notes = dict.fromkeys(note for result in found.values() for note in result.notes)
-    sentences = [f"{name}: {result.meaning}" for name, result in found.items()] + [_capital(note) for note in notes]
+    sentences = [f"{name} of {result.layer}: {result.meaning}" for name, result in found.items()] + [
+        _capital(note) for note in notes
+    ]
     sentences += [f"The first {_SHOWN} of {images} images"] if images > _SHOWN else []
     first = "What speaks for the class that the network puts first, from dark (nothing) to yellow (most, in each map)"
     return " ".join(f"{sentence}." for sentence in (first, *sentences))

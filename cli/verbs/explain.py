@@ -108,7 +108,7 @@ def _print(found: Attribution) -> None:
         probability = [] if found.probabilities is None else [quantities.share(float(found.probabilities[row]))]
         table.add_row(Path(image).name, found.targets[row], f"{found.scores[row]:.4g}", *probability)
     console.print(table)
-    console.print(f"{_NAMES[found.method]}, layer {found.layer}: {found.meaning}.")
+    console.print(f"{_NAMES[found.method]} of {found.layer}: {found.meaning}.")
     for note in found.notes:
         console.print(f"Note: {note}.")
     console.print(f"Certificate: {found.certificate}")

@@ -61,11 +61,11 @@ class Attribution(Result):
         """All images below each other: the picture, its map, and the map over the picture."""
         legend = (*(_SIGNED_ENDS if self.signed else _ENDS), _SCALE)
         captions = [self._caption(row) for row in range(len(self.images))]
-        return heat_sheet(self.heats(), captions, title or self.method, self.meaning, legend)
+        return heat_sheet(self.heats(), captions, title or self.method, f"{self.layer}: {self.meaning}", legend)
 
     def _caption(self, row: int) -> tuple[str, str, str]:
         probability = "" if self.probabilities is None else f"probability {quantities.share(self.probabilities[row])}, "
-        return Path(self.images[row]).name, self.targets[row], f"{probability}score {self.scores[row]:.3g}"
+        return Path(self.images[row]).name, self.targets[row], f"{probability}score {self.scores[row]:.4g}"
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from .attribution import Attribution, Method, attribution
 if TYPE_CHECKING:
     from ..model import Model
 
-_MEANING = "channels of {layer}, weighted with the score's mean gradient; what speaks against the score is 0"
+_MEANING = "channels weighted with the score's mean gradient, added up and cut off below 0"
 
 
 def grad_cam(
@@ -44,7 +44,7 @@ def grad_cam(
         return found.scores, enlarged(maps, channels_first(batch, model.spec).shape[2:])
 
     image_input(model)
-    method = Method("grad_cam", looked_at, _MEANING.format(layer=looked_at), explain)
+    method = Method("grad_cam", looked_at, _MEANING, explain)
     return attribution(model, images, target, method, progress)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from collections.abc import Callable
@@ -152,6 +153,53 @@ def test_provenance_names_converter_and_seed(page: Path) -> None:
     text = " ".join(page.read_text().split())
     assert "<dt>Converter</dt><dd>none: the file is ONNX" in text
     assert "<dt>Seed</dt><dd>0," in text
+
+
+def test_heat_maps_of_every_image_with_their_certificate(page: Path) -> None:
+    text = page.read_text()
+    found = json.loads(page.with_suffix(".json").read_text())["pixels"]
+    assert 'href="#pixels"' in text
+    for method in ("Grad-CAM", "Saliency"):
+        assert text.count(f'alt="{method} of noise') == 2
+        assert [Path(name).name for name in found[method]["images"]] == ["noise0.png", "noise1.png"]
+    assert found["Saliency"]["targets"] == found["Grad-CAM"]["targets"]
+    assert found["Saliency"]["certified"] and found["Saliency"]["certificate"] in text
+    assert "may not be the network" not in text
+
+
+def test_a_copy_that_differs_is_said_on_the_page(
+    tmp_path: Path, photos: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from onnxray.engine.model import Model
+
+    class Failed:
+        passed = False
+
+        def summary(self) -> str:
+            return "the copy differs at node conv1"
+
+    monkeypatch.setattr(Model, "torch_certificate", lambda self, batch: Failed())
+    model = tiny_models.save(tmp_path / "tiny.onnx")
+    code, _, err = cli("report", model, "--images", photos, "-o", tmp_path / "r.html")
+    assert code == 0 and "Traceback" not in err
+    text = html.unescape((tmp_path / "r.html").read_text())
+    assert "may not be the network's own: the copy differs at node conv1" in text
+
+
+def test_says_why_there_are_no_heat_maps(
+    tmp_path: Path, photos: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from onnxray.cli.report import pixels
+
+    words = ["--images", photos, "-o", tmp_path / "r.html"]
+    masks = tiny_models.save(tmp_path / "masks.onnx", MASKS)
+    monkeypatch.setattr(pixels, "find_spec", lambda name: None)
+    code, _, _ = cli("report", tiny_models.save(tmp_path / "tiny.onnx"), *words)
+    assert code == 0
+    assert "Gradients need torch, which is not installed." in (tmp_path / "r.html").read_text()
+    code, _, _ = cli("report", masks, *words)
+    assert code == 0
+    assert "#pixels" not in (tmp_path / "r.html").read_text()
 
 
 def test_report_json_holds_the_numbers(page: Path) -> None:
