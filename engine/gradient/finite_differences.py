@@ -136,8 +136,9 @@ def _direction(function: Projection, kind: Kind, generator: np.random.Generator)
 
 def _ends(function: Projection, direction: Point, kind: Kind) -> tuple[Point, Point]:
     """x + s and x - s as onnxruntime gets them."""
-    slope = max(abs(function.slope.dot(direction)), function.slope.length()) or 1.0
-    needed = function.rounding / (2 * slope * BARS[kind] * _ROUNDING)
+    slope = max(abs(function.slope.dot(direction)), function.slope.length())
+    allowed = 2 * slope * BARS[kind] * _ROUNDING
+    needed = function.rounding / allowed if allowed else _LONGEST  # no gradient at all: it must show over a long step
     whole = max((1 / function.scale[name] for name in function.whole), default=0.0)
     length = float(np.clip(needed, max(_SHORTEST, whole), max(_LONGEST, whole)))
     step = direction * function.scale * length

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .torch_model import TorchModel
 
 Progress = Callable[[int, int], None]  # called with (tensors compared so far, tensors in all)
+Run = Callable[[Mapping[str, np.ndarray], Sequence[str]], dict[str, np.ndarray]]  # feeds, tensors -> their values
 
 _GROUP = 1 << 28  # bytes of tensors compared at once, on each side
 _SHARE = 8  # of a memory budget, for the same
@@ -42,7 +43,7 @@ class TensorComparison(Comparison):
 
 
 def compare_tensors(
-    torch_model: TorchModel,
+    run: Run,  # the bridge's
     session: Session,
     samples: Samples,
     names: Sequence[str],
@@ -53,9 +54,9 @@ def compare_tensors(
     rows: dict[str, TensorComparison] = {}
     for group in _groups(session, names, samples.size):
         for feeds in samples:
-            theirs, ours = session.run(feeds, group), torch_model.run(feeds, group)
+            theirs, ours = session.run(feeds, group), run(feeds, group)
             for name in group:
-                row = _row(torch_model.model.graph, name, theirs[name], ours[name], bar)
+                row = _row(session.model.graph, name, theirs[name], ours[name], bar)
                 rows[name] = max(rows.get(name, row), row, key=lambda entry: entry.relative)
         if progress is not None:
             progress(len(rows), len(names))
@@ -97,6 +98,32 @@ def _groups(session: Session, names: Sequence[str], images: int) -> Iterator[lis
         yield group
 
 
+def run_nodes(torch_model: TorchModel, feeds: Mapping[str, np.ndarray], names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Tensor name -> value, every node run as the file has it: `TorchModel.run` fuses nodes that are not asked for."""
+    recorder = _Recorder(torch_model.module, {torch_model.tensors[name] for name in names})
+    with torch.no_grad():
+        recorder.run(*(_fed(torch_model, name, feeds[name]) for name in torch_model.model.graph.inputs))
+    return {name: to_numpy(recorder.values[torch_model.tensors[name]]) for name in names}
+
+
+class _Recorder(fx.Interpreter):
+    def __init__(self, module: fx.GraphModule, wanted: set[str]) -> None:
+        super().__init__(module)
+        self.wanted = wanted
+        self.values: dict[str, torch.Tensor] = {}
+
+    def run_node(self, n: fx.Node) -> Any:
+        value = super().run_node(n)
+        if n.name in self.wanted:
+            self.values[n.name] = value
+        return value
+
+
+def _fed(torch_model: TorchModel, name: str, value: np.ndarray) -> torch.Tensor:
+    tensor = to_torch(value, torch_model.precision).to(torch_model.device)
+    return tensor.to(torch_model.precision) if name in torch_model.carried else tensor
+
+
 # -- whether a node is at fault, or what went in ---
 
 
@@ -123,7 +150,7 @@ def _guilty(
     known = set(session.tensors) & set(torch_model.tensors)
     reads = list({name: None for row in rows for name in graph.producers[row.name].inputs if name in known})
     theirs = session.run(feeds, [*reads, *(row.name for row in rows)])
-    kinds = {name: value.dtype for name, value in torch_model.run(feeds, reads).items()} if reads else {}
+    kinds = {name: value.dtype for name, value in run_nodes(torch_model, feeds, reads).items()} if reads else {}
     given = {**feeds, **{name: theirs[name].astype(kinds[name]) for name in reads}}
     again = {row.name: recomputed(torch_model, row.name, given) for row in rows}
     apart = {name: compare_values(name, theirs[name], ours).relative for name, ours in again.items()}
@@ -133,7 +160,7 @@ def _guilty(
 def recomputed(torch_model: TorchModel, name: str, given: Mapping[str, np.ndarray]) -> np.ndarray:
     """A tensor as the bridge's own node computes it from the values `given` of the graph's inputs and of tensors."""
     nodes = {node.name: node for node in torch_model.module.graph.nodes}
-    values = {torch_model.tensors[entry]: _carried(torch_model, entry, value) for entry, value in given.items()}
+    values = {torch_model.tensors[entry]: _fed(torch_model, entry, value) for entry, value in given.items()}
 
     def value(node: fx.Node) -> Any:
         return values[node.name] if node.name in values else computed(node)
@@ -149,8 +176,3 @@ def recomputed(torch_model: TorchModel, name: str, given: Mapping[str, np.ndarra
 
     with torch.no_grad():
         return to_numpy(computed(nodes[torch_model.tensors[name]]))
-
-
-def _carried(torch_model: TorchModel, name: str, value: np.ndarray) -> torch.Tensor:
-    tensor = to_torch(value, torch_model.precision)
-    return tensor.to(torch_model.precision) if name in torch_model.carried else tensor
