@@ -79,7 +79,7 @@ def _definition(node: NodeProto, opsets: Mapping[str, int], types: Types, meanin
     for near in sorted(written, key=lambda number: abs(number - version)):
         function = _written(node, schema, near, types)
         parts = [] if function is None else list(all_nodes(function.node))
-        if parts and all(meaning(part, near) is meaning(part, version) for part in parts):
+        if function is not None and parts and all(meaning(part, near) is meaning(part, version) for part in parts):
             return _with_defaults(function, schema)
     return None
 

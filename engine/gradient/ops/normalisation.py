@@ -27,8 +27,8 @@ def batch_normalization(
     if training_mode:
         raise InputError("BatchNormalization in training mode: export the network for inference")
     if mean.requires_grad or variance.requires_grad:  # torch's own takes the statistics for constants
-        columns = (part.reshape(-1, *[1] * (x.dim() - 2)) for part in (scale, bias, mean, variance))
-        return _normalised(x, *columns, epsilon), mean, variance, mean, variance
+        columns = [part.reshape(-1, *[1] * (x.dim() - 2)) for part in (scale, bias, mean, variance)]
+        return _normalised(x, *columns, epsilon=epsilon), mean, variance, mean, variance
     wide = mean.dtype
     y = F.batch_norm(x.to(wide), mean, variance, scale.to(wide), bias.to(wide), False, 0.0, epsilon)
     return y.to(x.dtype), mean, variance, mean, variance
