@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ...engine import quantities
+from ...engine.images import find_images
 from ...engine.model import Model
 from ..console import end_of, table_console
 from ..images import MemoryOption, progress_bar, warn_skipped
@@ -69,7 +70,8 @@ def certify(
         print(json.dumps(found.to_json(), indent=1))
     else:
         _print(found, worst)
-    warn_skipped(found.skipped, len(images or ()))
+    if found.skipped:
+        warn_skipped(found.skipped, len(find_images(images or [])))
     if not found.passed:
         raise typer.Exit(NOT_PASSED)
 
@@ -82,8 +84,8 @@ def _print(found: BridgeCertificate, worst: int | None) -> None:
     console.print(_values(rows, console))
     if found.gradients.derivatives:
         console.print(_gradients(found.gradients))
-    counted = f"{len(found.nodes or found.outputs)} tensors compared, largest difference of all inputs"
-    console.print(f"Input: {found.input}; {counted}.", soft_wrap=True)
+    count = len(found.nodes or found.outputs)
+    console.print(f"Input: {found.input}; {count} tensor{'s' * (count != 1)} compared.", soft_wrap=True)
     if found.missing:
         console.print(f"Not compared, torch has no such tensor: {', '.join(found.missing)}.", soft_wrap=True)
     for note in found.notes:

@@ -39,14 +39,13 @@ class Samples:
         self.size = model.session(providers=["cpu"]).batching.fixed or _AT_ONCE
         if isinstance(inputs, (np.ndarray, Mapping)):
             self._feeds = named_feeds(model, inputs)
-            self.description = _counted(image_count(self._feeds), "given input")
+            self._description = _counted(image_count(self._feeds), "given input")
         elif inputs is not None:
             self._images = ImageBatches(inputs, model, self.size)
-            self.description = _counted(len(self._images), "image")
         else:
             self._feeds = noise(model)
             shapes = ", ".join(f"{name} {quantities.shape(value.shape)}" for name, value in self._feeds.items())
-            self.description = f"seeded noise ({shapes})"
+            self._description = f"seeded noise ({shapes})"
 
     def __len__(self) -> int:
         """How many slices there are, broken images included."""
@@ -64,6 +63,13 @@ class Samples:
         for _, batch in self._images:
             filled = np.minimum(np.arange(self.size if self._fixed else len(batch)), len(batch) - 1)
             yield named_feeds(self.model, others | {name: batch[filled]})
+
+    @property
+    def description(self) -> str:
+        """What they are, without the broken images that were met."""
+        if self._images is None:
+            return self._description
+        return _counted(len(self._images) - len(self.skipped), "image")
 
     @property
     def skipped(self) -> Sequence[tuple[Path, str]]:
