@@ -185,7 +185,9 @@ def qlinear_global_average_pool(
     channels_last: int = 0,
 ) -> torch.Tensor:
     axes = tuple(range(1, x.dim() - 1) if channels_last else range(2, x.dim()))
-    return _levels(dequantised(x, x_scale, x_zero).mean(axes, keepdim=True), y_scale, y_zero, x)
+    sums = centred(x, x_zero, x_scale.dtype).sum(axes, keepdim=True)
+    steps = sums * (x_scale / (y_scale * (x.numel() // sums.numel())))
+    return quantised(steps, y_zero, integer_type(y_zero, x), carried(x))
 
 
 @operator("NhwcMaxPool", domain=MICROSOFT)

@@ -144,20 +144,24 @@ def one(value: float, dtype: Any = np.float32) -> np.ndarray:
 
 def level_cases(dtype: Any) -> list[Case]:
     a, b, grid = levels(2, 3, 12, 12, dtype=dtype), levels(2, 3, 12, 12, dtype=dtype), levels(2, 12, 12, 3, dtype=dtype)
-    zero, other = one(3, dtype), one(100, dtype)
+    least = one(np.iinfo(dtype).min, dtype)
+    zero, other = (one(3, dtype), one(100, dtype)) if dtype is np.uint8 else (one(-20, dtype), one(-5, dtype))
     scales = _generator.uniform(0.01, 0.03, 4).astype(np.float32)
     kernel, none = levels(4, 3, 3, 3, dtype=np.int8, low=0, high=256), np.zeros(4, np.int8)
     product, columns = levels(70, 30, dtype=np.int8, low=0, high=256), _generator.uniform(0.01, 0.02, 30)
     bias = _generator.integers(-900, 900, 30).astype(np.int32)
     x, y = (a, one(0.02), zero), (b, one(0.03), other)
-    convolution = (one(0.02), one(100, dtype), kernel, scales, none, one(2.0), other)
+    convolution = (one(0.02), other, kernel, scales, none, one(2.0), other)
     rows = levels(50, 70, dtype=dtype)
+    middle = levels(1, dtype=dtype, low=120, high=121).reshape(())
+    sides = levels(2, 3, 12, 12, dtype=dtype, low=40, high=100), levels(2, 3, 12, 12, dtype=dtype, low=140)
+    bent = np.where(_generator.random((2, 3, 12, 12)) > 0.5, *sides)  # away from the bend at `middle`
     return [
         Case("QLinearAdd", (*x, *y, one(0.045), other)),
         Case("QLinearMul", (*x, *y, one(0.15), other)),
-        Case("QLinearLeakyRelu", (*x, one(0.03), other), {"alpha": 0.1}),
-        Case("QLinearSigmoid", (*x, one(1 / 256), one(0, dtype))),
-        Case("QLinearSoftmax", (*x, one(1 / 256), one(0, dtype)), {"axis": -1, "opset": 13}),
+        Case("QLinearLeakyRelu", (bent, one(0.02), middle, one(0.03), other), {"alpha": 0.1}),
+        Case("QLinearSigmoid", (*x, one(1 / 256), least)),
+        Case("QLinearSoftmax", (*x, one(1 / 256), least), {"axis": -1, "opset": 13}),
         Case("QLinearConcat", (one(0.03), other, *x, *y), {"axis": 1}),
         Case("QLinearWhere", (_generator.random((2, 3, 12, 12)) > 0.5, *x, *y, one(0.03), other)),
         Case("QLinearAveragePool", (*x, one(0.02), other), {"kernel_shape": [2, 2], "strides": [2, 2]}),
