@@ -77,7 +77,7 @@ class Coverage:
     excluded: Counter[str]  # reason -> cases
     refused: int  # cases that onnxruntime does not pass
     passed: tuple[Case, ...]
-    failed: dict[str, str]  # case -> what is wrong
+    failed: dict[Case, str]  # case -> what is wrong
     unjudged: tuple[int, int]  # of the cases that onnxruntime does not pass: (the bridge gives what onnx expects, all)
 
     @property
@@ -98,7 +98,7 @@ def coverage(opset: int) -> Coverage:
         excluded,
         len(others),
         tuple(case for case in judged if not reasons[case]),
-        {case.name: reasons[case] for case in judged if reasons[case]},
+        {case: reasons[case] for case in judged if reasons[case]},
         (sum(not reasons[case] for case in others), len(others)),
     )
 

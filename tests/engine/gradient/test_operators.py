@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import inspect
 
 import onnx
 import pytest
 from backend_cases import EXCLUDED_DOMAINS, EXCLUDED_OPERATORS, RELEASES, Case, cases, outcome, run_bridge
+from conftest import REPOSITORY
 from old_operators import FORMS, old_cases
 from onnx import TensorProto, defs
 from onnxray.engine.gradient import builder
@@ -29,7 +31,7 @@ OUTDATED = {"DynamicQuantizeLinear"}  # defined by ReduceMin as it was until ops
 def test_what_onnxruntime_passes_the_bridge_passes(opset: int) -> None:
     found = coverage(opset)
     counts = f"{len(found.passed)} of {len(found.passed) + len(found.failed)} cases at opset {opset}"
-    failing = "\n".join(f"{name}: {reason}" for name, reason in found.failed.items())
+    failing = "\n".join(f"{case.name}: {reason}" for case, reason in found.failed.items())
     print(f"{counts}; {found.refused} that onnxruntime does not pass; excluded: {dict(found.excluded)}")
     assert found.share >= BAR, f"{counts}:\n{failing}"
 
@@ -152,3 +154,16 @@ def _renumbered(case: Case, opset: int) -> Case:
     model = onnx.ModelProto()
     model.CopyFrom(case.model)
     return dataclasses.replace(case, model=with_opset(model, opset))
+
+
+# -- the page ---
+
+
+def test_the_page_lists_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`docs/make_operators.py` makes it; a new operator needs a new page."""
+    monkeypatch.syspath_prepend(REPOSITORY / "docs")
+    page = importlib.import_module("make_operators")
+    text = page.PAGE.read_text()
+    listed = [line.split(" | ")[0].removeprefix("| ") for line in text.splitlines() if line.startswith("| ")]
+    assert [name for name in listed if name[0].isupper()] == page.operator_names()
+    assert ", ".join(page.contributed_names()) in text
