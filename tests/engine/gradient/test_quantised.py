@@ -110,11 +110,11 @@ def test_quantisation_loses_a_few_hundredths(quantised: tuple[str, Model], sourc
 
 
 def test_gradients_are_near_the_float_networks(quantised: tuple[str, Model], source: Path, images: np.ndarray) -> None:
-    """Measured: 0.91 to 0.99, 0.98 and more with 16 bits. Without the Clip: 0.38 to 0.52."""
+    """Measured: 0.97 to 0.99 with 8 bits, 0.98 to 1.00 with 16. Without the Clip: 0.38 to 0.52."""
     kind, model = quantised
     found = cosines(image_gradient(model, images[32:]), image_gradient(onnxray.load(source), images[32:]))
     assert np.median(found) > (0.99 if kind == "qdq_uint16" else 0.97)
-    assert found.min() > 0.9
+    assert found.min() > 0.95
 
 
 def test_without_saturation_the_relus_folded_into_it_are_lost(
@@ -238,7 +238,7 @@ def top_class(model: Model, x: np.ndarray) -> int:
 @pytest.mark.parametrize("kind", ["qdq_channels", "operators", "dynamic"])
 @pytest.mark.parametrize("name", REAL)
 def test_real_quantised_networks(shared: Shared, tmp_path: Path, name: str, kind: str) -> None:
-    """Measured medians: ResNet-20 0.92 and more, SqueezeNet 0.70 and more. SqueezeNet's own gradient turns as much
+    """Measured medians: ResNet-20 0.92 to 0.94, SqueezeNet 0.71 to 0.82. SqueezeNet's own gradient turns as much
     under noise that nobody sees (0.4 at 4 of 255 levels), so more cannot be asked of one with 8 bits."""
     plain, pictures = real(shared, name)
     path = quantise(shared(name), tmp_path / "q.onnx", kind, pictures[:16])
@@ -254,7 +254,7 @@ def test_real_quantised_networks(shared: Shared, tmp_path: Path, name: str, kind
 @pytest.mark.parametrize("keep_io_types", [False, True])
 @pytest.mark.parametrize("name", REAL)
 def test_real_float16_networks(shared: Shared, tmp_path: Path, name: str, keep_io_types: bool) -> None:
-    """Measured: outputs 3e-4 apart at most (onnxruntime rounds to float16, the bridge does not), cosines 0.99."""
+    """Measured: outputs 4e-4 apart at most (onnxruntime rounds to float16, the bridge does not), cosines 0.99."""
     plain, pictures = real(shared, name)
     model = onnxray.load(halved(shared(name), tmp_path / "h.onnx", keep_io_types), **arguments(shared, name))
     x = pictures[16:]
