@@ -43,7 +43,7 @@ _WHY_NOT = {
 }
 # Operators without a gradient, and why. Every other one must pass a gradcheck.
 NO_GRADIENT = {name: reason for reason, names in _WHY_NOT.items() for name in names.split()}
-# What holds sequences, which no case of a single node has: test_builder.py differentiates through graphs of them.
+# What holds sequences, which no case of a single node has: test_control_flow.py differentiates through graphs of them.
 SEQUENCES = frozenset(
     (
         "ConcatFromSequence",

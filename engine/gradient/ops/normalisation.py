@@ -48,7 +48,7 @@ def batch_normalization_7(
 ) -> tuple[torch.Tensor, ...]:
     if spatial:
         return batch_normalization(x, scale, bias, mean, variance, epsilon=epsilon)
-    return _normalised(x, scale, bias, mean, variance, epsilon), mean, variance, mean, variance
+    return _normalised(x, scale, bias, mean, variance, epsilon=epsilon), mean, variance, mean, variance
 
 
 def _normalised(
@@ -57,6 +57,7 @@ def _normalised(
     bias: torch.Tensor,
     mean: torch.Tensor,
     variance: torch.Tensor,
+    *,
     epsilon: float,
 ) -> torch.Tensor:
     return (x - mean) * (scale * (variance + epsilon).rsqrt()) + bias

@@ -111,7 +111,7 @@ def test_the_forms_before_opset_13(number: int) -> None:
 @pytest.mark.parametrize("entry", table(), ids=lambda entry: f"{entry.name}_{entry.since}")
 def test_gradients_equal_finite_differences(entry: Operator) -> None:
     if entry.name in SEQUENCES:
-        pytest.skip("its values are sequences: see test_builder.py")
+        pytest.skip("its values are sequences: see test_control_flow.py")
     judged = {case.name: check_gradient(case) for case in gradient_cases().get((entry.name, entry.since), ())}
     if entry.name in NO_GRADIENT:
         assert not [name for name, found in judged.items() if found == ""]  # else the list is wrong
