@@ -11,7 +11,7 @@ from ....importers.errors import InputError
 from . import operator
 from .padding import Sides, halved, pad, symmetric, window_pads
 
-_CONVOLUTIONS: dict[int, Callable[..., torch.Tensor]] = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
+CONVOLUTIONS: dict[int, Callable[..., torch.Tensor]] = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
 _TRANSPOSED: dict[int, Callable[..., torch.Tensor]] = {
     1: F.conv_transpose1d,
     2: F.conv_transpose2d,
@@ -22,7 +22,7 @@ _TRANSPOSED: dict[int, Callable[..., torch.Tensor]] = {
 def spatial_rank(name: str, x: torch.Tensor) -> int:
     """Number of spatial axes, which torch takes up to three of."""
     rank = x.dim() - 2
-    if rank not in _CONVOLUTIONS:
+    if rank not in CONVOLUTIONS:
         raise InputError(f"{name} over {rank} spatial axes: torch has one to three")
     return rank
 
@@ -45,7 +45,7 @@ def conv(
     sides = window_pads(x.shape[2:], w.shape[2:], strides, dilations, pads, auto_pad)
     if not symmetric(sides):
         x, sides = pad(x, sides), [(0, 0)] * rank
-    return _CONVOLUTIONS[rank](x, w, b, strides, [begin for begin, _ in sides], dilations, group)
+    return CONVOLUTIONS[rank](x, w, b, strides, [begin for begin, _ in sides], dilations, group)
 
 
 @operator("ConvTranspose")

@@ -27,8 +27,10 @@ def batch_normalization(
     if training_mode:
         raise InputError("BatchNormalization in training mode: export the network for inference")
     if mean.requires_grad or variance.requires_grad:  # torch's own takes the statistics for constants
-        columns = [part.reshape(-1, *[1] * (x.dim() - 2)) for part in (scale, bias, mean, variance)]
-        return _normalised(x, *columns, epsilon=epsilon), mean, variance, mean, variance
+        shape = (-1, *[1] * (x.dim() - 2))
+        scale, bias = scale.reshape(shape), bias.reshape(shape)
+        y = _normalised(x, scale, bias, mean.reshape(shape), variance.reshape(shape), epsilon=epsilon)
+        return y, mean, variance, mean, variance
     wide = mean.dtype
     y = F.batch_norm(x.to(wide), mean, variance, scale.to(wide), bias.to(wide), False, 0.0, epsilon)
     return y.to(x.dtype), mean, variance, mean, variance
@@ -153,10 +155,15 @@ def local_response_normalization(
     bias: float = 1.0,
 ) -> torch.Tensor:
     """Each channel divided by the power of its neighbours in the same place."""
-    squares = (x * x).reshape(x.shape[0], 1, x.shape[1], -1)
-    squares = F.pad(squares, (0, 0, (size - 1) // 2, size // 2))
-    means = F.avg_pool2d(squares, (size, 1), 1).reshape(x.shape)
-    return x / (bias + alpha * means) ** beta
+    channels = torch.arange(x.shape[1], device=x.device)
+    distance = channels - channels[:, None]
+    neighbours = (distance >= -((size - 1) // 2)) & (distance <= size // 2)
+    means = ((neighbours.to(x.dtype) / size) @ (x * x).flatten(2)).reshape(x.shape)  # faster than a pool of channels
+    scale = bias + alpha * means
+    if beta == 0.75:
+        root = scale.rsqrt()
+        return x * (root * root.sqrt())
+    return x / scale**beta
 
 
 @operator("LpNormalization")

@@ -6,6 +6,7 @@ and SAME pads know nothing of dilation. torch's own pools are called wherever th
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -15,12 +16,11 @@ import torch
 import torch.nn.functional as F
 
 from . import operator
-from .convolution import spatial_rank
+from .convolution import CONVOLUTIONS, spatial_rank
 from .padding import Sides, pad, window_pads
 
 _MAXIMA: dict[int, Callable[..., torch.Tensor]] = {1: F.max_pool1d, 2: F.max_pool2d, 3: F.max_pool3d}
 _MEANS: dict[int, Callable[..., torch.Tensor]] = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}
-_SUMS: dict[int, Callable[..., torch.Tensor]] = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
 
 
 @dataclass(frozen=True)
@@ -199,12 +199,13 @@ def average_pool(
 
 
 def _window_sums(x: torch.Tensor, windows: _Windows) -> torch.Tensor:
-    """Sums over windows, which torch has only as a convolution with ones."""
-    rank = x.dim() - 2
+    """Sums over windows: torch has them as means, and where dilated only as a convolution with ones."""
     padded = pad(x, windows.covering)
+    rank = x.dim() - 2
+    if all(dilation == 1 for dilation in windows.dilations):
+        return _MEANS[rank](padded, windows.kernel, windows.strides) * math.prod(windows.kernel)
     planes = padded.reshape(-1, 1, *padded.shape[2:])
-    ones = x.new_ones(1, 1, *windows.kernel)
-    sums = _SUMS[rank](planes, ones, None, windows.strides, 0, windows.dilations)
+    sums = CONVOLUTIONS[rank](planes, x.new_ones(1, 1, *windows.kernel), None, windows.strides, 0, windows.dilations)
     return sums.reshape(*x.shape[:2], *sums.shape[2:])
 
 

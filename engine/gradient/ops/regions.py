@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -28,8 +29,6 @@ def roi_align(
 ) -> torch.Tensor:  # [R, C, output_height, output_width]
     """Mask R-CNN (arXiv:1703.06870), section 3. Regions that are read with equally many points are read together."""
     out = (output_height, output_width)
-    if not len(rois):
-        return x.new_zeros(0, x.shape[1], *out)
     half_pixel = coordinate_transformation_mode == "half_pixel"
     corners = rois.to(x.dtype) * spatial_scale - (0.5 if half_pixel else 0.0)
     starts, sizes = corners[:, :2].flip(1), (corners[:, 2:] - corners[:, :2]).flip(1)  # [R, 2], (y, x)
@@ -37,15 +36,14 @@ def roi_align(
         sizes = sizes.clamp(min=1)
     bins = sizes / torch.tensor(out, dtype=x.dtype, device=x.device)
     points = torch.full_like(bins, sampling_ratio) if sampling_ratio > 0 else bins.detach().ceil()
-    groups = torch.cat((batch_indices[:, None].to(points), points), 1)
-    kinds, kind_of = groups.unique(dim=0, return_inverse=True)
-    pieces, members = [], []
-    for number, (image, rows, columns) in enumerate(kinds.long().tolist()):
+    kinds, kind_of = points.unique(dim=0, return_inverse=True)
+    pieces, members = [x.new_zeros(0, x.shape[1], *out)], []
+    for number, (rows, columns) in enumerate(kinds.long().tolist()):
         chosen = (kind_of == number).nonzero().flatten()
-        piece = _aligned(x[image], starts[chosen], bins[chosen], out, (max(0, rows), max(0, columns)), mode)
-        pieces.append(piece)
+        each = (max(0, rows), max(0, columns))
+        pieces.append(_aligned(x, batch_indices[chosen], starts[chosen], bins[chosen], out, each, mode))
         members.append(chosen)
-    return torch.cat(pieces)[torch.cat(members).argsort()]
+    return torch.cat(pieces)[torch.cat(members).argsort()] if members else pieces[0]
 
 
 @operator("RoiAlign")
@@ -75,57 +73,43 @@ def roi_align_10(
 
 
 def _aligned(
-    image: torch.Tensor,  # [C, H, W]
+    x: torch.Tensor,  # [N, C, H, W]
+    images: torch.Tensor,  # [R]
     starts: torch.Tensor,  # [R, 2], (y, x), pixels
     bins: torch.Tensor,  # [R, 2]
     out: Sequence[int],
     points: Sequence[int],  # of each bin, a way
     mode: str,
 ) -> torch.Tensor:  # [R, C, *out]
-    count, channels = len(starts), len(image)
+    """Bins, each a sum over pixels with weights; `max` takes the greatest summand, as ONNX defines it."""
+    channels, height, width = x.shape[1:]
     if 0 in points:
-        return image.new_zeros(count, channels, *out)
-    axes = []
-    for axis in range(2):
-        steps = (torch.arange(out[axis] * points[axis], device=image.device) + 0.5) / points[axis]
-        axes.append(starts[:, axis, None] + steps.to(bins) * bins[:, axis, None])  # [R, out * points]
-    read = (_read if mode == "avg" else _read_strongest)(image, *axes)
-    read = read.reshape(channels, count, out[0], points[0], out[1], points[1])
-    pooled = read.mean((3, 5)) if mode == "avg" else read.amax((3, 5))
-    return pooled.transpose(0, 1)
+        return x.new_zeros(len(images), channels, *out)
+    rows, above = _taps(starts[:, 0], bins[:, 0], out[0], points[0], height)  # [R, bins, taps]
+    columns, beside = _taps(starts[:, 1], bins[:, 1], out[1], points[1], width)
+    rows = rows + images[:, None, None] * height
+    pixels = (rows[:, :, None, :, None] * width + columns[:, None, :, None, :]).flatten(3).flatten(0, 2)
+    weights = (above[:, :, None, :, None] * beside[:, None, :, None, :]).flatten(3).flatten(0, 2)
+    table = x.permute(0, 2, 3, 1).reshape(-1, channels)  # a row a pixel
+    if mode == "avg":
+        pooled = F.embedding_bag(pixels, table, per_sample_weights=weights / math.prod(points), mode="sum")
+    else:
+        pooled = (table[pixels] * weights[..., None]).amax(1)
+    return pooled.reshape(len(images), *out, channels).permute(0, 3, 1, 2)
 
 
-def _read(image: torch.Tensor, ys: torch.Tensor, xs: torch.Tensor) -> torch.Tensor:  # [C, R, rows, columns]
-    """Bilinear; up to one pixel beyond the border is the border, further out is zero."""
-    height, width = image.shape[1:]
-    grid = torch.broadcast_tensors(((2 * xs + 1) / width - 1)[:, None, :], ((2 * ys + 1) / height - 1)[:, :, None])
-    flat = torch.stack(grid, -1).flatten(0, 1)[None]  # [1, R * rows, columns, 2]
-    read = F.grid_sample(image[None], flat, "bilinear", "border", align_corners=False)
-    inside = _inside(ys, height)[:, :, None] * _inside(xs, width)[:, None, :]
-    return read.reshape(len(image), *inside.shape) * inside
-
-
-def _read_strongest(image: torch.Tensor, ys: torch.Tensor, xs: torch.Tensor) -> torch.Tensor:
-    """Likewise, but the greatest of the four weighted neighbours in place of their sum: ONNX defines `max` so."""
-    height, width = image.shape[1:]
-    products = [
-        image[:, row[:, :, None], column[:, None, :]] * (above[:, :, None] * beside[:, None, :])
-        for row, above in _neighbours(ys, height)
-        for column, beside in _neighbours(xs, width)
-    ]
-    return torch.stack(products).amax(0)
-
-
-def _neighbours(places: torch.Tensor, size: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    """The pixels before and after each place, with their weights."""
-    inside, places = _inside(places, size), places.clamp(0, size - 1)
+def _taps(
+    starts: torch.Tensor, bins: torch.Tensor, count: int, points: int, size: int
+) -> tuple[torch.Tensor, torch.Tensor]:  # twice [R, bins, 2 * points]
+    """Pixels beside each point of an axis, with their weights; up to one pixel beyond the border is the border."""
+    steps = (torch.arange(count * points, device=bins.device) + 0.5) / points
+    places = starts[:, None] + steps.to(bins) * bins[:, None]
+    inside, places = (places >= -1) & (places <= size), places.clamp(0, size - 1)
     low = places.detach().floor()
     after = places - low
-    return [(low.long(), (1 - after) * inside), ((low.long() + 1).clamp(max=size - 1), after * inside)]
-
-
-def _inside(places: torch.Tensor, size: int) -> torch.Tensor:
-    return (places >= -1) & (places <= size)
+    pixels = torch.stack((low.long(), (low.long() + 1).clamp(max=size - 1)), -1)
+    weights = torch.stack(((1 - after) * inside, after * inside), -1)
+    return pixels.reshape(-1, count, 2 * points), weights.reshape(-1, count, 2 * points)
 
 
 @operator("MaxRoiPool")
