@@ -44,6 +44,8 @@ def normalise(proto: onnx.ModelProto) -> None:
     inline_functions(proto)
     write_out_sparse(proto.graph)
     make_printable(proto.graph)
+    for node in all_nodes(proto.graph.node):
+        _tidy_inputs(node)
     separate_inputs(proto)
     sort_nodes(proto.graph)
     name_nodes(proto.graph)
@@ -93,6 +95,19 @@ def _check_text(*names: object) -> None:
     for name in names:
         if not isinstance(name, str):
             raise InputError(f"the name {name!r} is not UTF-8 text; the file is damaged")
+
+
+def _tidy_inputs(node: NodeProto) -> None:
+    """Leave out omitted inputs at the end, over which onnxruntime can crash.
+
+    Raises InputError at a Loop that nothing ends.
+    """
+    if node.op_type == "Loop" and node.domain in STANDARD:
+        if not any(node.input[:2]):
+            raise InputError(f"the Loop {label(node)} has neither a trip count nor a condition: it never ends")
+        return
+    while node.input and not node.input[-1]:
+        del node.input[-1]
 
 
 def inline_functions(proto: onnx.ModelProto) -> None:

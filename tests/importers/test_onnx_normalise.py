@@ -289,3 +289,23 @@ def _renamed(graph: onnx.GraphProto, names: dict[str, str]) -> None:
         for attribute in node.attribute:
             if attribute.HasField("g"):
                 _renamed(attribute.g, names)
+
+
+def test_a_loop_that_nothing_ends_is_refused(tmp_path: Path) -> None:
+    body = parser.parse_graph(
+        "body (int64 i, bool c, float[2] s) => (bool d, float[2] t) { d = Identity(c) t = Neg(s) }"
+    )
+    loop = helper.make_node("Loop", ["", "", "x"], ["y"], name="forever", body=body)
+    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [2]) for name in "xy")
+    proto = helper.make_model(helper.make_graph([loop], "g", [x], [y]), opset_imports=[helper.make_opsetid("", 17)])
+    with pytest.raises(InputError, match="forever has neither a trip count nor a condition"):
+        load(_saved(tmp_path / "m.onnx", proto))
+
+
+def test_omitted_inputs_at_the_end_are_left_out(tmp_path: Path) -> None:
+    proto = parser.parse_model(CHAIN)
+    clip = helper.make_node("Clip", ["a", "", ""], ["b"])
+    proto.graph.node[1].CopyFrom(clip)
+    loaded = load(_saved(tmp_path / "m.onnx", proto))
+    assert list(loaded.graph.node[1].input) == ["a"]
+    _same(proto, loaded)
