@@ -104,7 +104,7 @@ def _tidy_inputs(node: NodeProto) -> None:
     """
     if node.op_type == "Loop" and node.domain in STANDARD:
         if not any(node.input[:2]):
-            raise InputError(f"the Loop {label(node)} has neither a trip count nor a condition: it never ends")
+            raise InputError(f"node {label(node)} has neither a trip count nor a condition: it never ends")
         return
     while node.input and not node.input[-1]:
         del node.input[-1]
