@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 NOT_PASSED = 1  # exit code
 _NUMBERS_WIDTH, _SHORTEST_NAME = 84, 12  # columns of the table beside the two names, and of those at least
 _LONGEST_OP = 18
+_NAMED = 3  # tensors in a message
 _DIRECTIONS = {"gradient": "half along the gradient", "random": "random"}
 
 
@@ -87,7 +88,10 @@ def _print(found: BridgeCertificate, worst: int | None) -> None:
     count = len(found.nodes or found.outputs)
     console.print(f"Input: {found.input}; {count} tensor{'s' * (count != 1)} compared.", soft_wrap=True)
     if found.missing:
-        console.print(f"Not compared, torch has no such tensor: {', '.join(found.missing)}.", soft_wrap=True)
+        names = ", ".join(found.missing[:_NAMED]) + (", …" if len(found.missing) > _NAMED else "")
+        console.print(
+            f"Not compared, torch does not have them: {len(found.missing)} tensors ({names}).", soft_wrap=True
+        )
     for note in found.notes:
         console.print(f"Note: {note}.", soft_wrap=True)
     console.print(f"{'passed' if found.passed else 'NOT PASSED'}: {found.summary()}", soft_wrap=True)

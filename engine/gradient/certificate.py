@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from ..session import Session
     from .torch_model import TorchModel
 
-_HALF_BAR = 1e-2  # for networks that onnxruntime computes in float16 or bfloat16, the bridge in float32
-_HALVES = ("float16", "bfloat16")
+_ROUNDINGS = 10  # that the bar allows a network which onnxruntime computes in half precision, the bridge in float32
+_HALVES = {"float16": 2**-11, "bfloat16": 2**-8}  # type -> relative size of one rounding
 _QUICK: tuple[Kind, ...] = ("gradient", "random")
 _THOROUGH: tuple[Kind, ...] = ("gradient", "gradient", "random", "random", "random")
 _FLOATS = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16)
@@ -76,11 +76,11 @@ class BridgeCertificate(Result):
         failed = self.first_failed
         if failed is not None:
             where = f"node {failed.node} ({failed.op}), tensor {failed.name}, by {failed.relative:.2g} of its range"
-            return f"torch DIFFERS from onnxruntime, first at {where} (bar {self.bar:g}); {self._gradients()}"
+            return f"torch DIFFERS from onnxruntime, first at {where} (bar {self.bar:.2g}); {self._gradients()}"
         agree = [row.relative for row in (*self.nodes, *self.outputs) if row.passed]
         within = f"within {max(agree):.2g}" if agree else "in no tensor"
         jumps = f", but for {self._jumps()}" if self.amplified else ""
-        return f"torch equals onnxruntime {within} (bar {self.bar:g}){jumps}; {self._gradients()}"
+        return f"torch equals onnxruntime {within} (bar {self.bar:.2g}){jumps}; {self._gradients()}"
 
     def _jumps(self) -> str:
         first, count = self.amplified[0], len({row.name for row in self.amplified})
@@ -151,11 +151,14 @@ def _check(torch_model: TorchModel, session: Session, samples: Samples, directio
 
 
 def _bar(model: Model) -> float:
-    return _HALF_BAR if _halves(model) else BAR
+    half = _half(model)
+    return _ROUNDINGS * _HALVES[half] if half else BAR
 
 
-def _halves(model: Model) -> str:
-    return next((kind for kind in _HALVES if any(entry.dtype == kind for entry in model.graph.types.values())), "")
+def _half(model: Model) -> str:
+    """The coarsest type of half precision that a tensor has, or ""."""
+    kinds = {entry.dtype for entry in model.graph.types.values()} & _HALVES.keys()
+    return max(kinds, key=_HALVES.__getitem__, default="")
 
 
 def _as_their_nodes(outputs: list[TensorComparison], nodes: list[TensorComparison]) -> list[TensorComparison]:
@@ -170,9 +173,10 @@ def _notes(model: Model, session: Session, samples: Samples) -> Iterator[str]:
     Raises InputError where the outputs are NaN because weights are.
     """
     yield from notes(model)
-    kind = _halves(model)
-    if kind:
-        yield f"onnxruntime computes in {kind}, torch in float32: the bar is {_HALF_BAR:g} instead of {BAR:g}"
+    half = _half(model)
+    if half:
+        allowed = f"{_ROUNDINGS} roundings of {half}, in which onnxruntime computes"
+        yield f"the bar is {_bar(model):.2g} instead of {BAR:g}: {allowed}"
     spoilt = _weights_with_nan(model)
     if not spoilt:
         return
