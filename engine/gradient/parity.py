@@ -159,6 +159,7 @@ def _guilty(
 
 def recomputed(torch_model: TorchModel, name: str, given: Mapping[str, np.ndarray]) -> np.ndarray:
     """A tensor as the bridge's own node computes it from the values `given` of the graph's inputs and of tensors."""
+    interpreter = fx.Interpreter(torch_model.module)
     nodes = {node.name: node for node in torch_model.module.graph.nodes}
     values = {torch_model.tensors[entry]: _fed(torch_model, entry, value) for entry, value in given.items()}
 
@@ -168,7 +169,7 @@ def recomputed(torch_model: TorchModel, name: str, given: Mapping[str, np.ndarra
     def computed(node: fx.Node) -> Any:
         arguments, keywords = fx.map_arg((node.args, node.kwargs), value)
         if node.op == "get_attr":
-            return torch_model.module.get_buffer(str(node.target))
+            return interpreter.fetch_attr(str(node.target))
         if node.op == "call_module":
             return torch_model.module.get_submodule(str(node.target))(*arguments, **keywords)
         assert callable(node.target)  # a placeholder is among the values

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from ..session import Session
     from .torch_model import TorchModel
 
+# What these make jumps: which value is largest, which boxes are kept.
+_CHOOSING = ("ArgMax", "ArgMin", "NonMaxSuppression", "NonZero", "TopK", "Unique", "Hardmax", "Floor", "Ceil", "Sign")
 _SQUASHING = ("Softmax", "LogSoftmax", "Sigmoid")  # saturated at the end of many networks: what they read is taken too
 
 
@@ -90,6 +92,19 @@ class Projection:
                 raise InputError(f"the shape of the output {name} depends on the input's values")
             weighted[name] = np.where(weights != 0, values[name], 0).astype(np.float64) * weights
         return weighted
+
+    def jumps(self, upper: Point, lower: Point) -> bool:
+        """Whether an index or another choice, which no gradient knows of, differs between two points."""
+        if not self._choices:
+            return False
+        ends = [self.session.run(self.feeds | point, self._choices) for point in (upper, lower)]
+        return not all(np.array_equal(ends[0][name], ends[1][name]) for name in self._choices)
+
+    @cached_property
+    def _choices(self) -> list[str]:
+        nodes = (node for node in self.torch_model.model.graph.nodes if node.op in _CHOOSING)
+        names = (node.outputs[1] if node.op == "TopK" else node.outputs[0] for node in nodes)
+        return [name for name in names if name in self.session.tensors]
 
     @cached_property
     def rounding(self) -> float:

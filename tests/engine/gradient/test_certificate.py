@@ -192,6 +192,41 @@ def test_ties_are_told_from_errors(tmp_path: Path) -> None:
     assert "but for best (ArgMax), where rounding decides" in found.summary()
 
 
+# Boxes out of a convolution, of which NonMaxSuppression keeps some: small changes of the image change which.
+DETECTOR_NET = """
+<ir_version: 8, opset_import: ["" : 17]>
+detector (float[1, 3, 16, 16] image) => (float[N, 4] kept)
+<float[6, 3, 3, 3] w>
+{
+    features = Conv <pads = [1, 1, 1, 1]> (image, w)
+    sizes = Constant <value = int64[2] {4, 2}> ()
+    places, answers = Split <axis = 1> (features, sizes)
+    as_boxes = Constant <value = int64[3] {1, 4, -1}> ()
+    as_scores = Constant <value = int64[3] {1, 2, -1}> ()
+    rows = Reshape (places, as_boxes)
+    boxes = Transpose <perm = [0, 2, 1]> (rows)
+    scores = Reshape (answers, as_scores)
+    most = Constant <value = int64[1] {20}> ()
+    overlap = Constant <value = float[1] {0.5}> ()
+    least = Constant <value = float[1] {0.1}> ()
+    selected = NonMaxSuppression (boxes, scores, most, overlap, least)
+    two = Constant <value = int64 {2}> ()
+    numbers = Gather <axis = 1> (selected, two)
+    table = Constant <value = int64[2] {-1, 4}> ()
+    all_boxes = Reshape (boxes, table)
+    kept = Gather (all_boxes, numbers)
+}
+"""
+
+
+def test_gradients_beside_jumps(tmp_path: Path) -> None:
+    found = certify(_model(tmp_path, DETECTOR_NET))
+    assert found.passed, found.summary()
+    assert found.gradients.checked
+    _spoil_gradient(model := _model(tmp_path, DETECTOR_NET), "Conv", _scaled_gradient(1.05))
+    assert certify(model, per_node=False).gradients.failed
+
+
 def test_a_wrong_argmax_is_no_tie(tmp_path: Path) -> None:
     model = _model(tmp_path, TIE_NET)
     _spoil(model, "ArgMax", lambda best: best + 1)
