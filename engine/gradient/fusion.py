@@ -1,7 +1,7 @@
 """What makes a variant faster without changing what it computes, beyond rounding.
 
 - A convolution takes in the BatchNormalization, or multiplications and additions by constants, behind it.
-- MatMul and the Add behind it are one operation.
+- MatMul and the Add behind it are one operation; so are attention's two products and the softmax between them.
 - Max pooling comes before Relu instead of behind it: a quarter of the elements, the same values and gradients.
 - Relu overwrites its input where nobody else reads that.
 - On CPUs, convolutions' weights lie in channels_last order, which their outputs then take on: there it was faster for
@@ -22,7 +22,8 @@ import torch.nn.functional as F
 from torch import fx
 
 from .constants import Constants
-from .kinds import kind
+from .kinds import kind, only_user
+from .products import join_attention, join_bias
 from .strided import fits, phase_weight, strided_convolution
 
 _SCALES = ("BatchNormalization", "Mul", "Div", "Add", "Sub")
@@ -38,7 +39,9 @@ def fuse(graph: fx.Graph, constants: Constants, ruled: Collection[fx.Node]) -> N
         if node not in ruled and kind(node) == "Conv":
             _fold(node, constants, ruled)
         elif node not in ruled and kind(node) == "MatMul":
-            _join_bias(node, constants, ruled)
+            join_attention(node, constants, ruled)
+            if node.users:
+                join_bias(node, constants, ruled)
         elif node not in ruled and kind(node) == "Relu":
             _pool_first(node, ruled)
     for node in list(graph.nodes):
@@ -49,17 +52,13 @@ def fuse(graph: fx.Graph, constants: Constants, ruled: Collection[fx.Node]) -> N
     graph.eliminate_dead_code(lambda node: node.op in ("placeholder", "output"))  # no node has side effects
 
 
-def _only_user(node: fx.Node) -> fx.Node | None:
-    return next(iter(node.users)) if len(node.users) == 1 else None
-
-
 # -- constants into convolutions ---
 
 
 def _fold(conv: fx.Node, constants: Constants, ruled: Collection[fx.Node]) -> None:
     weight = constants.value(conv.args[1])
     while weight is not None:
-        behind = _only_user(conv)
+        behind = only_user(conv)
         if behind is None or behind in ruled or kind(behind) not in _SCALES:
             return
         affine = _affine(behind, conv, constants, weight)
@@ -76,7 +75,7 @@ def _first_output(node: fx.Node) -> fx.Node | None:
     """The node that stands for the only output that is read."""
     if kind(node) not in ("BatchNormalization", "MaxPool"):
         return node
-    taken = _only_user(node)
+    taken = only_user(node)
     return taken if taken is not None and taken.target is getitem and taken.args[1] == 0 else None
 
 
@@ -135,25 +134,8 @@ def _take_in(conv: fx.Node, affine: Affine, name: str, constants: Constants) -> 
 # -- fewer passes over the data ---
 
 
-def _join_bias(product: fx.Node, constants: Constants, ruled: Collection[fx.Node]) -> None:
-    x, weight, behind = product.args[0], constants.value(product.args[1]), _only_user(product)
-    if weight is None or weight.dim() != 2 or behind is None or behind in ruled or kind(behind) != "Add":
-        return
-    other = behind.args[1] if behind.args[0] is product else behind.args[0]
-    bias = constants.value(other)
-    if bias is None or bias.shape != weight.shape[1:]:
-        return
-    turned = constants.derive(product, f"{product.name}_weight", weight.t)
-    with behind.graph.inserting_before(behind):
-        joined = behind.graph.call_function(F.linear, (x, turned, other))
-    joined.meta = dict(product.meta)
-    behind.replace_all_uses_with(joined)
-    behind.graph.erase_node(behind)
-    product.graph.erase_node(product)
-
-
 def _pool_first(relu: fx.Node, ruled: Collection[fx.Node]) -> None:
-    pool = _only_user(relu)
+    pool = only_user(relu)
     if pool is None or pool in ruled or kind(pool) != "MaxPool":
         return
     pooled = _first_output(pool)

@@ -40,6 +40,11 @@ def kind(node: fx.Node) -> str:
     return str(node.meta.get(_KIND, made_from.op))
 
 
+def only_user(node: fx.Node) -> fx.Node | None:
+    """The node that reads this one, where it is the only one."""
+    return next(iter(node.users)) if len(node.users) == 1 else None
+
+
 def recognise_activations(graph: fx.Graph, constants: Constants) -> None:
     """Put one node in place of every such chain, unless a tensor inside it is needed elsewhere or asked for."""
     for node in reversed(list(graph.nodes)):
