@@ -125,14 +125,14 @@ _AMPLIFIED, _DIFFERS = ("rounding before it", "yellow"), ("differs", "red")
 def _gradients(check: GradientCheck) -> Table:
     from rich.text import Text
 
-    table = _table(("direction", "step"), ("onnxruntime", "torch", "apart", "rounding"))
+    table = _table(("direction", "step"), ("onnxruntime", "torch", "apart", "give or take"))
     for row in check.derivatives:
         verdict = Text(_said(row), "yellow" if not row.conclusive else "green" if row.passed else "red")
         numbers = (
             f"{row.difference:.4g}",
             f"{row.integral:.4g}",
             f"{100 * row.error:.2g} %",
-            f"{100 * row.rounding:.2g} %",
+            f"{100 * row.uncertain:.2g} %",
         )
         table.add_row(_DIRECTIONS[row.direction], f"{row.step:.1g}", *numbers, verdict)
     return table

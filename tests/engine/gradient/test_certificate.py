@@ -174,7 +174,7 @@ def test_one_odd_direction_does_not_decide() -> None:
     odd = dataclasses.replace(right, error=0.4)
     assert not GradientCheck((right, odd, right)).failed
     assert GradientCheck((right, odd, odd)).failed
-    deaf = dataclasses.replace(odd, rounding=1.0)
+    deaf = dataclasses.replace(odd, uncertain=1.0)
     assert not GradientCheck((deaf, deaf)).checked
 
 
