@@ -17,6 +17,8 @@ from ..importers.provenance import read_source
 from .structure.graph import Graph
 
 if TYPE_CHECKING:
+    import torch
+
     from .gradient.certificate import BridgeCertificate
     from .gradient.samples import Inputs
     from .gradient.torch_model import TorchModel
@@ -57,7 +59,7 @@ class Model:
         self.spec: InputSpec = read_input_spec(proto) or InputSpec()
         self.source: dict[str, Any] = read_source(proto)
         self._sessions: dict[str, Session] = {}
-        self._torch: dict[str | None, TorchModel] = {}
+        self._torch: dict[tuple[str | None, torch.dtype | None], TorchModel] = {}
         self._certificate: BridgeCertificate | None = None
 
     @property
@@ -124,26 +126,28 @@ class Model:
             self._sessions[key] = Session(self, **options)
         return self._sessions[key]
 
-    def torch(self, via: str | None = None) -> TorchModel:
+    def torch(self, via: str | None = None, precision: torch.dtype | None = None) -> TorchModel:
         """The same network as torch has it, for gradients; the same object at every call.
 
         `via`: "onnx2torch" has that package convert it, as a second opinion; None: our own conversion.
+        `precision`: the type of all floats in it; None: torch.float32.
         Raises InputError naming every operator that torch has no equal for, or what else stands in the way.
         """
-        if via not in self._torch:
-            self._torch[via] = self._convert(via)
-        return self._torch[via]
+        key = (via, precision)
+        if key not in self._torch:
+            self._torch[key] = self._convert(via, {} if precision is None else {"precision": precision})
+        return self._torch[key]
 
-    def _convert(self, via: str | None) -> TorchModel:
+    def _convert(self, via: str | None, options: dict[str, Any]) -> TorchModel:
         if via == "onnx2torch":
             from .gradient.via_onnx2torch import Onnx2torchModel
 
-            return Onnx2torchModel(self)
+            return Onnx2torchModel(self, **options)
         if via is not None:
             raise InputError(f"via is {via!r}; expected 'onnx2torch', or nothing for our own conversion")
         from .gradient.torch_model import TorchModel
 
-        return TorchModel(self)
+        return TorchModel(self, **options)
 
     def torch_certificate(self, inputs: Inputs | None = None) -> BridgeCertificate:
         """How closely `torch()` agrees with onnxruntime: outputs and gradients. Made at the first call, on what that

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import wraps
 from typing import Any, ParamSpec
 
 import torch
@@ -70,7 +69,6 @@ class _PassedBy(torch.autograd.Function):
 def guided(function: Callable[Parameters, torch.Tensor]) -> Callable[Parameters, torch.Tensor]:
     """The function with only positive gradients let in."""
 
-    @wraps(function)
     def run(*arguments: Parameters.args, **keywords: Parameters.kwargs) -> torch.Tensor:
         y: torch.Tensor = _RectifiedGradient.apply(function(*arguments, **keywords))
         return y
@@ -81,7 +79,6 @@ def guided(function: Callable[Parameters, torch.Tensor]) -> Callable[Parameters,
 def deconvnet(function: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
     """The function with only positive gradients let through, its own derivative left out."""
 
-    @wraps(function)
     def run(x: torch.Tensor, *arguments: Any, **keywords: Any) -> torch.Tensor:
         with torch.no_grad():
             y = function(x, *arguments, **keywords)

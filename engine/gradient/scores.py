@@ -35,19 +35,20 @@ class Targets:
         if isinstance(target, Sequence) and len(several) != count:
             raise InputError(f"expected one target, or one for each of {count} images, found {len(several)}")
         self._several = [_for_images(entry, [row], count) for row, entry in enumerate(several)]
-        self._count, self._first = count, 0
+        self._rows = list(range(count))
         everything = [self._one] if self._one is not None else self._several
         self._reads = [entry.tensor(model) for entry in everything]
         self.tensors = list(dict.fromkeys(self._reads))
 
     def of_images(self, start: int, size: int) -> Targets:
         """Those of a slice; past the end the last one again."""
-        rows = np.minimum(np.arange(start, start + size), self._count - 1).tolist()
+        count = len(self._rows)
+        rows = np.minimum(np.arange(start, start + size), count - 1).tolist()
         part = object.__new__(Targets)
-        part._one = None if self._one is None else _for_images(self._one, rows, self._count)
+        part._one = None if self._one is None else _for_images(self._one, rows, count)
         part._several = [self._several[row] for row in rows] if self._several else []
         part._reads = [self._reads[row] for row in rows] if self._several else self._reads
-        part.tensors, part._count, part._first = self.tensors, len(rows), start
+        part.tensors, part._rows = self.tensors, rows
         return part
 
     def scores(self, values: Mapping[str, torch.Tensor]) -> torch.Tensor:  # [N]
@@ -64,12 +65,12 @@ class Targets:
             )
         wrong = torch.isnan(scores.detach()).nonzero().flatten().tolist()
         if wrong:
-            which = ", ".join(str(self._first + row) for row in wrong[:5])
+            which = ", ".join(dict.fromkeys(str(self._rows[row]) for row in wrong[:5]))
             raise InputError(f"the score of image {which} is not a number: the input or a weight holds NaN or infinity")
         return scores
 
     def _row(self, value: torch.Tensor, row: int) -> torch.Tensor:
-        return value if self._count == 1 else value[row : row + 1]
+        return value if len(self._rows) == 1 else value[row : row + 1]
 
 
 def _for_images(target: Any, rows: Sequence[int], count: int) -> Any:

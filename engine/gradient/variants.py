@@ -7,7 +7,7 @@ is made faster (fusion.py); a tensor that is asked for is always computed as the
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -72,7 +72,16 @@ def _apply(rule: Rule, graph: fx.Graph) -> set[fx.Node]:
     """Put the rule's functions in place; returns the nodes that now have one."""
     ruled = {node for node in graph.nodes if kind(node) in rule.functions}
     for node in ruled:
-        node.target = rule.functions[kind(node)](node.target)
+        node.target = _renamed(rule.functions[kind(node)](node.target))
+    return ruled
+
+
+def _renamed(function: Callable[..., Any]) -> Callable[..., Any]:
+    """fx calls whatever bears the name of a function of torch by that name, as a wrapper of it may."""
+
+    def ruled(*arguments: Any, **keywords: Any) -> Any:
+        return function(*arguments, **keywords)
+
     return ruled
 
 
