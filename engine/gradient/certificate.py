@@ -18,7 +18,7 @@ from onnx import TensorProto
 from ...importers.certificate import BAR
 from ...importers.errors import InputError
 from ..results import Result
-from .finite_differences import BARS, GradientCheck, Kind, check_gradients
+from .finite_differences import BARS, POINTS, GradientCheck, Kind, check_gradients
 from .parity import Progress, TensorComparison, compare_tensors, find_amplified, run_nodes
 from .projection import Projection
 from .provenance import moves_in_steps, notes
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 _ROUNDINGS = 10  # that the bar allows a network which onnxruntime computes in half precision, the bridge in float32
 _HALVES = {"float16": 2**-11, "bfloat16": 2**-8}  # type -> relative size of one rounding
 _QUICK: tuple[Kind, ...] = ("gradient", "random")
+_QUICK_RULES = 4  # of quadrature, the cheapest
 _THOROUGH: tuple[Kind, ...] = ("gradient", "gradient", "random", "random", "random")
 _FLOATS = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16)
 _NAMED = 3  # weights in a message
@@ -131,7 +132,7 @@ def certify(
         rows = _as_their_nodes(rows, nodes)
     check = GradientCheck(note="not asked for")
     if gradients:
-        check = _check(torch_model, session, samples, _THOROUGH if per_node else _QUICK)
+        check = _check(torch_model, session, samples, thorough=per_node)
     return BridgeCertificate(
         input=samples.description,
         bar=bar,
@@ -144,10 +145,13 @@ def certify(
     )
 
 
-def _check(torch_model: TorchModel, session: Session, samples: Samples, directions: tuple[Kind, ...]) -> GradientCheck:
+def _check(torch_model: TorchModel, session: Session, samples: Samples, thorough: bool) -> GradientCheck:
     if moves_in_steps(torch_model.model):
         return GradientCheck(note="the network rounds; its steps have no finite differences that gradients could equal")
-    return check_gradients(Projection(torch_model, session, next(iter(samples))), directions)
+    function = Projection(torch_model, session, next(iter(samples)))
+    if thorough:
+        return check_gradients(function, _THOROUGH)
+    return check_gradients(function, _QUICK, POINTS[:_QUICK_RULES])
 
 
 def _bar(model: Model) -> float:

@@ -41,7 +41,7 @@ Kind: TypeAlias = Literal["gradient", "random"]
 BARS: Mapping[Kind, float] = {"gradient": 0.01, "random": 0.05}  # of the difference
 _ROUNDING = 1 / 20  # of the bar: what rounding may take of it
 _AGREE = 1 / 5  # of the bar: how near two quadrature rules must be
-_POINTS = (1, 2, 4, 8, 16, 32)  # of the rules
+POINTS = (1, 2, 4, 8, 16, 32)  # of the rules
 _SHORTEST, _LONGEST = 1e-5, 0.1  # steps: root mean square over the inputs' elements, in their standard deviations
 _SHORTER = (1, 1 / 4, 1 / 16, 1 / 64)  # of the step, to get clear of a jump
 
@@ -105,8 +105,8 @@ class GradientCheck:
         return [row for row in self.derivatives if row.conclusive]
 
 
-def check_gradients(function: Projection, directions: Sequence[Kind]) -> GradientCheck:
-    """The bridge's gradient at the centre of `function`, along some directions."""
+def check_gradients(function: Projection, directions: Sequence[Kind], points: Sequence[int] = POINTS) -> GradientCheck:
+    """The bridge's gradient at the centre of `function`, along some directions; `points` of the quadrature rules."""
     if not function.centre:
         return GradientCheck(note="no input takes real numbers")
     if not function.weights:
@@ -115,17 +115,21 @@ def check_gradients(function: Projection, directions: Sequence[Kind]) -> Gradien
         return GradientCheck(note="no output depends on an input by differentiable operators only")
     generator = np.random.default_rng(SEED)
     try:
-        found = [_derivative(function, kind, generator) for kind in directions]
+        found = [_derivative(function, kind, generator, points) for kind in directions]
     except InputError as error:
         return GradientCheck(note=str(error))
     rows = tuple(row for row in found if row is not None)
     if not rows:
         return GradientCheck(note="the outputs jump wherever the inputs change (which boxes are kept, say)")
-    note = "" if any(row.conclusive for row in rows) else "the outputs change by less than they are rounded"
+    note = (
+        "" if any(row.conclusive for row in rows) else "finite differences are too uncertain here (rounding, or kinks)"
+    )
     return GradientCheck(rows, note)
 
 
-def _derivative(function: Projection, kind: Kind, generator: np.random.Generator) -> Derivative | None:
+def _derivative(
+    function: Projection, kind: Kind, generator: np.random.Generator, points: Sequence[int]
+) -> Derivative | None:
     """One direction; None where a jump lies in it."""
     ends = _ends(function, _direction(function, kind, generator), kind)
     if ends is None:
@@ -137,7 +141,8 @@ def _derivative(function: Projection, kind: Kind, generator: np.random.Generator
     difference = (above - below).total()
     length = (step * _inverse(function.scale)).length() / np.sqrt(step.elements())
     typical = 2 * length * function.slope.length()
-    integral, change = _integral(function, middle, step, BARS[kind] * _AGREE * max(abs(difference), typical))
+    agree = BARS[kind] * _AGREE * max(abs(difference), typical)
+    integral, change = _integral(function, middle, step, points, agree)
     share = max(abs(difference), abs(integral), typical) or 1.0
     error = abs(difference - integral) / share
     return Derivative(
@@ -169,12 +174,14 @@ def _ends(function: Projection, direction: Point, kind: Kind) -> tuple[Point, Po
     return None
 
 
-def _integral(function: Projection, middle: Point, step: Point, agree: float) -> tuple[float, float]:
+def _integral(
+    function: Projection, middle: Point, step: Point, points: Sequence[int], agree: float
+) -> tuple[float, float]:
     """Of the directional derivative over the segment, by rules of more and more points until two agree; and by how
     much the last two differ."""
     found, change = np.inf, np.inf
-    for points in _POINTS:
-        places, weights = np.polynomial.legendre.leggauss(points)
+    for count in points:
+        places, weights = np.polynomial.legendre.leggauss(count)
         slopes = (function.gradient(middle + step * float(place)).dot(step) for place in places)
         last, found = found, sum(float(weight) * slope for weight, slope in zip(weights, slopes, strict=True))
         change = abs(found - last)
