@@ -6,7 +6,7 @@
 - Relu overwrites its input where nobody else reads that.
 - On CPUs, convolutions' weights lie in channels_last order, which their outputs then take on: there it was faster for
   each of torchvision's convolutional networks, most for depthwise ones.
-- The gradient of a large strided kernel on the image itself takes another way (strided.py).
+- The gradient of a strided convolution of the image itself takes another way (strided.py).
 
 Nodes of a backward rule are left alone, and so is what a tensor that is asked for depends on.
 """

@@ -97,8 +97,8 @@ CASES = {
     ),
     "an image's first convolution": Case(
         "3, 17, 20",
-        "4, 7, 9",
-        "float[4, 3, 7, 7] w, float[4] b",
+        "32, 8, 9",
+        "float[32, 3, 7, 7] w, float[32] b",
         "y = Conv <pads = [2, 2, 2, 2], strides = [2, 2]> (image, w, b)",
         0,
         ("strided_convolution",),
@@ -236,7 +236,9 @@ def test_what_is_derived_is_made_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [(16, 16), (17, 23), (30, 19)])
-@pytest.mark.parametrize(("kernel", "stride", "padding"), [(7, 2, 3), (11, 4, 2), (4, 4, 0), (5, 3, 1), (4, 5, 0)])
+@pytest.mark.parametrize(
+    ("kernel", "stride", "padding"), [(7, 2, 3), (11, 4, 2), (4, 4, 0), (5, 3, 1), (4, 5, 0), (3, 2, 0)]
+)
 def test_strided_convolution(size: tuple[int, int], kernel: int, stride: int, padding: int) -> None:
     generator = torch.Generator().manual_seed(0)
     weight = torch.randn(5, 3, kernel, kernel, generator=generator, dtype=torch.float64)
@@ -269,7 +271,8 @@ def test_a_gradient_of_the_gradient_of_a_strided_convolution() -> None:
     ],
 )
 def test_convolutions_that_go_the_plain_way(keywords: dict[str, Any]) -> None:
-    assert fits(torch.zeros(4, 3, 7, 7), {"strides": [2, 2]})
-    assert not fits(torch.zeros(4, 3, 7, 7), keywords)
-    assert not fits(torch.zeros(4, 3, 3, 3), {"strides": [2, 2]})
-    assert not fits(torch.zeros(4, 8, 7, 7), {"strides": [2, 2]})
+    assert fits(torch.zeros(32, 3, 7, 7), {"strides": [2, 2]})
+    assert not fits(torch.zeros(32, 3, 7, 7), keywords)
+    assert not fits(torch.zeros(32, 3, 2, 2), {"strides": [2, 2]})
+    assert not fits(torch.zeros(16, 3, 7, 7), {"strides": [2, 2]})
+    assert not fits(torch.zeros(32, 8, 7, 7), {"strides": [2, 2]})
