@@ -96,7 +96,7 @@ def assert_same_gradient(found: np.ndarray, expected: np.ndarray) -> None:
     changes a deep network's gradient by about a hundredth; in float64 only the rounding of folded weights is left."""
     assert np.linalg.norm(expected) > 0
     assert cosine(found, expected) > 0.9999
-    assert np.linalg.norm(found - expected) <= 1e-2 * np.linalg.norm(expected)
+    assert np.linalg.norm(found - expected) <= 1.5e-2 * np.linalg.norm(expected)  # as 0.9999, and the length
 
 
 def test_values_are_onnxruntimes(subject: Subject) -> None:
