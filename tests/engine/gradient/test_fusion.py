@@ -85,7 +85,7 @@ CASES = {
         "c = Conv <pads = [1, 1, 1, 1]> (image, w) r = Relu (c) "
         "y = MaxPool <kernel_shape = [3, 3], strides = [2, 2], pads = [1, 1, 1, 1]> (r)",
         0,
-        ("relu_",),
+        ("clipped",),
     ),
     "Relu6 of a sum": Case(
         "2, 4, 4",
@@ -93,7 +93,24 @@ CASES = {
         "float zero = {0}, float six = {6}",
         "s = Add (image, image) y = Clip (s, zero, six)",
         0,
-        ("hardtanh_",),
+        ("clipped",),
+    ),
+    "Relu and Relu6 between convolutions": Case(
+        "2, 7, 7",
+        "2, 7, 7",
+        "float[4, 2, 3, 3] v, float[2, 4, 1, 1] w, float[2, 2, 1, 1] u, float zero = {0}, float six = {6}",
+        "c = Conv <pads = [1, 1, 1, 1]> (image, v) r = Relu (c) d = Conv (r, w) e = Clip (d, zero, six) "
+        "f = Conv (e, u) g = Relu (f) h = Add (g, e) y = Relu (h)",
+        0,
+        ("clipped",),
+    ),
+    "Relu in one dimension": Case(
+        "2, 9",
+        "4, 7",
+        "float[4, 2, 3] w, float[4, 4, 1] v",
+        "c = Conv (image, w) r = Relu (c) d = Conv (r, v) y = Relu (d)",
+        0,
+        ("clipped",),
     ),
     "an image's first convolution": Case(
         "3, 17, 20",
@@ -257,6 +274,27 @@ def test_a_gradient_of_the_gradient_of_a_strided_convolution() -> None:
     x = torch.randn(1, 1, 7, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(1)).requires_grad_()
     phases = phase_weight(weight, 2)
     assert torch.autograd.gradgradcheck(lambda x: strided_convolution(x, weight, None, phases, 2, 1) ** 2, x)
+
+
+def test_a_gradient_of_the_gradient_through_what_overwrites(tmp_path: Path) -> None:
+    """Twice through the same graph, too: nothing that a second pass needs is written over."""
+    model = model_of(tmp_path, CASES["Relu and Relu6 between convolutions"])
+    network = model.torch(precision=torch.float64)
+    image = torch.tensor(image_for(CASES["Relu and Relu6 between convolutions"])).requires_grad_()
+    y = network.forward({"image": image}, ["y"])["y"]
+    score = (y**2).sum()
+    passes = [torch.autograd.grad(score, image, retain_graph=True)[0] for _ in range(2)]
+    recorded = torch.autograd.grad(score, image, create_graph=True)[0]
+    assert torch.equal(*passes)
+    torch.testing.assert_close(recorded.detach(), passes[0])
+    direction = torch.randn(image.shape, generator=torch.Generator().manual_seed(7), dtype=torch.float64)
+    curvature = torch.autograd.grad((recorded * direction).sum(), image)[0]
+    ends = []
+    for sign in (1, -1):
+        moved = (image.detach() + sign * 1e-6 * direction).requires_grad_()
+        score = (network.forward({"image": moved}, ["y"])["y"] ** 2).sum()
+        ends.append(torch.autograd.grad(score, moved)[0])
+    torch.testing.assert_close(curvature, (ends[0] - ends[1]) / 2e-6, rtol=1e-5, atol=1e-4)
 
 
 @pytest.mark.parametrize(
