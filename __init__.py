@@ -7,10 +7,12 @@
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .engine.gradient.certificate import certify as certify
     from .engine.methods.activations import activations as activations
     from .engine.methods.grad_cam import grad_cam as grad_cam
     from .engine.methods.predict import predict as predict
@@ -30,12 +32,16 @@ if TYPE_CHECKING:
     from .importers.errors import InputError as InputError
     from .importers.input_spec import InputSpec as InputSpec
 
+# onnxruntime (1.31) reports each process and session to its maker unless this says no, before it is imported.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
 # Public name -> module that defines it. Resolved on first use, so that `import onnxray` stays instant and
 # brings in neither torch nor onnxruntime.
 _PUBLIC = {
     "load": ".engine.model",
     "Model": ".engine.model",
     "Session": ".engine.session",
+    "certify": ".engine.gradient.certificate",
     "draw": ".engine.structure.drawing.draw",
     "predict": ".engine.methods.predict",
     "activations": ".engine.methods.activations",

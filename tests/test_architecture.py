@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -152,3 +153,11 @@ def test_forward_verbs_never_import_torch(tmp_path: Path) -> None:
 def test_every_kernel_has_a_test() -> None:
     for kernel in (path.parent.name for path in (REPOSITORY / "kernels").glob("*/*.cpp")):
         assert (REPOSITORY / "tests" / "kernels" / f"test_{kernel}.py").exists()
+
+
+def test_onnxruntime_keeps_its_events_to_itself(tmp_path: Path) -> None:
+    """It writes them to a database in the home folder before it sends them."""
+    model = tiny_models.save(tmp_path / "tiny.onnx")
+    code = f"import onnxray, numpy; onnxray.load({str(model)!r}).session().run(numpy.zeros((1, 1, 8, 8), 'f4'))"
+    subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "HOME": str(tmp_path)})
+    assert {path.name for path in tmp_path.rglob("*") if path.is_file()} == {"tiny.onnx"}
