@@ -9,8 +9,9 @@ weights copied, folded and laid out; a few files of torch's other exporter are c
 The gradient is that of one output value an image with respect to a batch of 8. The rivals run in this process, in
 turn, on the same threads: the source module as users of torch have it (evaluation mode, NCHW, parameters as they are
 made, torch.autograd.grad of the score) and TorchModel.forward on the exported file with the same call. The ratio is
-the median of the rounds' ratios, which a change of the machine's speed hardly touches. Detectors take one image at a
-time and find ever other boxes: they are converted, not timed.
+the median of the rounds' ratios, which a change of the machine's speed hardly touches; where other processes use the
+cores too, OMP_WAIT_POLICY=passive keeps the threads of both rivals from spinning against them. Detectors take one image
+at a time and find ever other boxes: they are converted, not timed.
 """
 
 from __future__ import annotations
