@@ -32,6 +32,8 @@ class Result:
 
     def save(self, path: str | Path) -> None:
         """Write PATH.json with the plain data and, where there are arrays, PATH.npz with all of them in full."""
+        if Path(path).name in ("", ".."):
+            raise InputError(f"expected a file name to save under, found {str(path)!r}")
         path = Path(path).with_suffix("")
         arrays = self.arrays()
         write_text(path.with_suffix(".json"), json.dumps(self.to_json(), indent=1))

@@ -63,24 +63,24 @@ _HEADS = {"weights": None, "weights_backbone": None}
 ARCHITECTURES: dict[str, Architecture] = {
     "alexnet": Architecture(lambda models: models.alexnet(), 224),  # its adaptive pool is none at 224
     "vgg16": Architecture(lambda models: models.vgg16(), 224),  # so is this one's
-    "googlenet": Architecture(lambda models: models.googlenet(init_weights=False, aux_logits=False), 96),
-    "inception_v3": Architecture(lambda models: models.inception_v3(init_weights=False, aux_logits=False), 128),
+    "googlenet": Architecture(lambda models: models.googlenet(init_weights=False, aux_logits=False), 64),
+    "inception_v3": Architecture(lambda models: models.inception_v3(init_weights=False, aux_logits=False), 96),
     "resnet18": Architecture(lambda models: models.resnet18(), 96),
-    "resnet50": Architecture(lambda models: models.resnet50(), 96),
-    "densenet121": Architecture(lambda models: models.densenet121(), 96),
+    "resnet50": Architecture(lambda models: models.resnet50(), 64),
+    "densenet121": Architecture(lambda models: models.densenet121(), 64),
     "squeezenet1_1": Architecture(lambda models: models.squeezenet1_1(), 96),
     "mobilenet_v2": Architecture(lambda models: models.mobilenet_v2(), 96),
     "mobilenet_v3_small": Architecture(lambda models: models.mobilenet_v3_small(), 96),
     "shufflenet_v2": Architecture(lambda models: models.shufflenet_v2_x1_0(), 96),
-    "efficientnet_b0": Architecture(lambda models: models.efficientnet_b0(), 96),
-    "mnasnet": Architecture(lambda models: models.mnasnet1_0(), 96),
-    "regnet_y_400mf": Architecture(lambda models: models.regnet_y_400mf(), 96),
+    "efficientnet_b0": Architecture(lambda models: models.efficientnet_b0(), 64),
+    "mnasnet": Architecture(lambda models: models.mnasnet1_0(), 64),
+    "regnet_y_400mf": Architecture(lambda models: models.regnet_y_400mf(), 64),
     "convnext_tiny": Architecture(lambda models: models.convnext_tiny(), 96),
     "vit_b_16": Architecture(lambda models: models.vit_b_16(image_size=96), 96),
     "swin_t": Architecture(lambda models: models.swin_t(), 224),  # smaller maps have no shifted windows
     "maxvit_t": Architecture(lambda models: models.maxvit_t(), 224),  # windows of 7 must fit every stage
-    "fcn_resnet50": Architecture(lambda models: models.segmentation.fcn_resnet50(**_HEADS), 96),
-    "deeplabv3_mobilenet": Architecture(lambda models: models.segmentation.deeplabv3_mobilenet_v3_large(**_HEADS), 96),
+    "fcn_resnet50": Architecture(lambda models: models.segmentation.fcn_resnet50(**_HEADS), 64),
+    "deeplabv3_mobilenet": Architecture(lambda models: models.segmentation.deeplabv3_mobilenet_v3_large(**_HEADS), 64),
     "lraspp": Architecture(lambda models: models.segmentation.lraspp_mobilenet_v3_large(**_HEADS), 96),
     "ssdlite": Architecture(_ssdlite, 320, ("legacy",)),  # torch.export stops at non-maximum suppression's sizes
     "fasterrcnn_mobilenet_320": Architecture(_fasterrcnn, 160, ("legacy",)),

@@ -88,3 +88,12 @@ def test_it_leaves_torch_as_it_was(cli: Cli, net: Path) -> None:
     torch.set_grad_enabled(True)
     cli("certify", net, "--outputs")
     assert torch.is_grad_enabled()
+
+
+def test_a_network_without_inputs(tmp_path: Path, cli: Cli) -> None:
+    proto = onnx.parser.parse_model(
+        '<ir_version: 8, opset_import: ["" : 17]> g () => (float[2] z) <float[2] w = {1.0, 2.0}> { z = Relu (w) }'
+    )
+    onnx.save(proto, tmp_path / "constant.onnx")
+    code, out, _ = cli("certify", tmp_path / "constant.onnx")
+    assert code == 0 and "no input takes real numbers" in out
