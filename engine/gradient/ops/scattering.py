@@ -50,15 +50,18 @@ def _place(
     reduction: str,
 ) -> torch.Tensor:
     if reduction == "none":
-        last = _last_of_each(places, len(x))
-        return x.index_put((places[last],), updates[last])
+        return _overwritten(x, places, updates)
     if reduction == "add":
         return x.index_add(0, places, updates)
     return x.scatter_reduce(0, places.unsqueeze(1).expand_as(updates), updates, _REDUCTIONS[reduction])
 
 
-def _last_of_each(places: torch.Tensor, rows: int) -> torch.Tensor:
-    """Which updates no later one overwrites; [updates] bool."""
+def _overwritten(x: torch.Tensor, places: torch.Tensor, updates: torch.Tensor) -> torch.Tensor:
+    """Of several updates of one row the last one holds; torch does not say which."""
+    reached = torch.zeros(len(x), dtype=torch.bool, device=x.device).index_fill(0, places, True)
+    if len(places) == int(reached.sum()):  # each is reached once
+        return x.scatter(0, places.unsqueeze(1).expand_as(updates), updates)
     order = torch.arange(len(places), device=places.device)
-    winners = order.new_zeros(rows).scatter_reduce(0, places, order, "amax", include_self=False)
-    return winners[places] == order
+    last = order.new_zeros(len(x)).scatter_reduce(0, places, order, "amax", include_self=False)
+    taken = updates.gather(0, last.unsqueeze(1).expand_as(x))
+    return torch.where(reached.unsqueeze(1), taken, x)
