@@ -3,7 +3,7 @@
 - A convolution takes in the BatchNormalization, or multiplications and additions by constants, behind it.
 - MatMul and the Add behind it are one operation; so are attention's two products and the softmax between them.
 - Max pooling comes before Relu instead of behind it: a quarter of the elements, the same values and gradients.
-- Relu overwrites its input, and the gradient that arrives, where nobody else reads them.
+- Relu and Relu6 overwrite their input where nobody else reads that.
 - On CPUs, convolutions' weights lie in channels_last order, which their outputs then take on: there it was faster for
   each of torchvision's convolutional networks, most for depthwise ones.
 - The gradient of a strided convolution of the image itself takes another way (strided.py).
@@ -13,16 +13,16 @@ Nodes of a backward rule are left alone, and so is what a tensor that is asked f
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection
 from operator import getitem
+from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import fx
 
 from .constants import Constants
 from .kinds import kind, only_user
-from .overwriting import clipped
 from .products import join_attention, join_bias
 from .strided import fits, phase_weight, strided_convolution
 
@@ -155,15 +155,12 @@ def _overwrite(node: fx.Node, constants: Constants, ruled: Collection[fx.Node]) 
     maker = source.args[0] if source.target is getitem else source
     if len(source.users) > 1 or maker in ruled or kind(maker) not in _OVERWRITABLE:  # type: ignore[arg-type]
         return
-    bounds = [constants.value(bound) for bound in node.args[1:]]
-    high = math.inf if kind(node) == "Relu" else float(bounds[1] if bounds else node.kwargs["max"])  # type: ignore[arg-type]
-    node.target, node.args, node.kwargs = clipped, (source, high, _owns_gradient(node, ruled)), {}
-
-
-def _owns_gradient(node: fx.Node, ruled: Collection[fx.Node]) -> bool:
-    """Whether the gradient that arrives at the node is a new tensor that nobody else has."""
-    reader = only_user(node)
-    return reader is not None and reader not in ruled and kind(reader) in ("Conv", "MaxPool")
+    if kind(node) == "Relu":
+        node.target, node.args = torch.relu_, (source,)
+    else:
+        bounds: list[Any] = [constants.value(bound) for bound in node.args[1:]]
+        low, high = (bound.item() for bound in bounds) if bounds else (node.kwargs["min"], node.kwargs["max"])
+        node.target, node.args, node.kwargs = F.hardtanh_, (source, low, high), {}
 
 
 def _laid_out(weight: torch.Tensor) -> torch.Tensor:

@@ -85,7 +85,7 @@ CASES = {
         "c = Conv <pads = [1, 1, 1, 1]> (image, w) r = Relu (c) "
         "y = MaxPool <kernel_shape = [3, 3], strides = [2, 2], pads = [1, 1, 1, 1]> (r)",
         0,
-        ("clipped",),
+        ("relu_",),
     ),
     "Relu6 of a sum": Case(
         "2, 4, 4",
@@ -93,7 +93,7 @@ CASES = {
         "float zero = {0}, float six = {6}",
         "s = Add (image, image) y = Clip (s, zero, six)",
         0,
-        ("clipped",),
+        ("hardtanh_",),
     ),
     "Relu and Relu6 between convolutions": Case(
         "2, 7, 7",
@@ -102,7 +102,7 @@ CASES = {
         "c = Conv <pads = [1, 1, 1, 1]> (image, v) r = Relu (c) d = Conv (r, w) e = Clip (d, zero, six) "
         "f = Conv (e, u) g = Relu (f) h = Add (g, e) y = Relu (h)",
         0,
-        ("clipped",),
+        ("relu_", "hardtanh_"),
     ),
     "Relu in one dimension": Case(
         "2, 9",
@@ -110,7 +110,7 @@ CASES = {
         "float[4, 2, 3] w, float[4, 4, 1] v",
         "c = Conv (image, w) r = Relu (c) d = Conv (r, v) y = Relu (d)",
         0,
-        ("clipped",),
+        ("relu_",),
     ),
     "an image's first convolution": Case(
         "3, 17, 20",
