@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
+from ..importers.errors import InputError
+
 if TYPE_CHECKING:
     from ..importers.input_spec import InputSpec
 
@@ -61,6 +63,16 @@ def assumptions(spec: InputSpec) -> str:
 
 def _numbers(values: Sequence[float]) -> str:
     return " ".join(f"{value:.4g}" for value in dict.fromkeys(values))
+
+
+def keep_images(images: Sequence[str], outputs: Sequence[Path]) -> None:
+    """Raise InputError when a file that is to be written is one of the images."""
+    from ..engine.image_files import find_images, split_reference
+
+    read = {split_reference(path)[0].resolve() for path in find_images(images)}
+    for path in outputs:
+        if path.resolve() in read:
+            raise InputError(f"{path} is one of the images: expected another name to write to")
 
 
 @contextlib.contextmanager

@@ -135,9 +135,10 @@ class Batching:
         room = self._room(memory)
         if needed > room:
             images = f"{held} image(s)" if held else "one slice"
+            budget = f"the memory budget of {quantities.size(memory)} leaves {quantities.size(max(0, room))}"
             raise InputError(
-                f"{len(tensors)} tensor(s) of {images} need {quantities.size(needed)}, "
-                f"the memory budget leaves {quantities.size(room)}; ask for fewer, or stream to Zarr"
+                f"{len(tensors)} tensor(s) of {images} need {quantities.size(needed)}, {budget}: "
+                f"give {quantities.size(memory + needed - room)}, ask for fewer, or stream to Zarr"
             )
 
     def bytes_per_image(self, tensors: Sequence[str]) -> int:

@@ -14,6 +14,8 @@ from .images import image_input
 if TYPE_CHECKING:
     from .model import Model
 
+_NUMBER = "a single number"
+
 
 def named_feeds(model: Model, inputs: np.ndarray | Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Arrays by graph input, with its element type.
@@ -30,7 +32,10 @@ def named_feeds(model: Model, inputs: np.ndarray | Mapping[str, np.ndarray]) -> 
             raise InputError(f"the network has no input {name!r}; {nearest_names(name, declared)}")
     missing = [name for name in declared if name not in named]
     if missing:
-        raise InputError(f"the network has {len(declared)} inputs; nothing was given for {', '.join(missing)}")
+        unfed = ", ".join(missing)
+        raise InputError(
+            f"the network has {len(declared)} inputs, expected arrays by name; nothing was given for {unfed}"
+        )
     return {name: _feed(model, name, np.asarray(value)) for name, value in named.items()}
 
 
@@ -41,7 +46,8 @@ def _feed(model: Model, name: str, value: np.ndarray) -> np.ndarray:
         pairs = zip(sizes[1:], value.shape[1:], strict=False)  # the first is the batch, which may be sliced
         if len(sizes) != value.ndim or any(size not in (0, found) for size, found in pairs):
             wanted = "x".join(str(size or "?") for size in sizes)
-            raise InputError(f"the input {name} is {wanted}, found {'x'.join(map(str, value.shape))}")
+            found = "x".join(map(str, value.shape))
+            raise InputError(f"the input {name} is {wanted or _NUMBER}, found {found or _NUMBER}")
     return _cast(value, model.graph.types[name].dtype)
 
 
@@ -54,7 +60,7 @@ def _cast(value: np.ndarray, dtype: str) -> np.ndarray:
     if kind.kind in "iu" and value.dtype.kind == "f":
         limits = np.iinfo(kind)
         value = np.clip(np.rint(value), limits.min, limits.max)
-    return np.ascontiguousarray(value, kind)
+    return np.asarray(value, kind, order="C")
 
 
 def images_of(feeds: Mapping[str, np.ndarray], start: int, size: int, count: int) -> dict[str, np.ndarray]:

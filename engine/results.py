@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,15 +33,24 @@ class Result:
 
     def save(self, path: str | Path) -> None:
         """Write PATH.json with the plain data and, where there are arrays, PATH.npz with all of them in full."""
-        if Path(path).name in ("", ".."):
-            raise InputError(f"expected a file name to save under, found {str(path)!r}")
-        path = Path(path).with_suffix("")
+        data, values = saved_files(path)
         arrays = self.arrays()
-        write_text(path.with_suffix(".json"), json.dumps(self.to_json(), indent=1))
         if arrays:
-            temporary = path.with_suffix(".tmp.npz")
-            np.savez_compressed(temporary, **arrays)  # type: ignore[arg-type]
-            temporary.replace(path.with_suffix(".npz"))
+            with _whole_file(values) as temporary, temporary.open("wb") as file:
+                np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+        write_text(data, json.dumps(self.to_json(), indent=1))
+
+
+def saved_files(path: str | Path) -> tuple[Path, Path]:
+    """PATH.json and PATH.npz; the path may have either suffix already.
+
+    Raises InputError when it names no file.
+    """
+    path = Path(path)
+    if path.name in ("", ".."):
+        raise InputError(f"expected a file name to save under, found {str(path)!r}")
+    stem = path.stem if path.suffix in (".json", ".npz") else path.name
+    return path.with_name(f"{stem}.json"), path.with_name(f"{stem}.npz")
 
 
 def plain(value: Any) -> Any:
@@ -72,10 +82,16 @@ def write_text(path: str | Path, text: str) -> None:
 
 def write_bytes(path: str | Path, data: bytes) -> None:
     """As `write_text`, for bytes. Raises InputError when there is no such folder or it may not be written to."""
-    path = Path(path)
+    with _whole_file(Path(path)) as temporary:
+        temporary.write_bytes(data)
+
+
+@contextlib.contextmanager
+def _whole_file(path: Path) -> Iterator[Path]:
+    """A name to write to, which becomes `path` when all went well, and is gone otherwise."""
     temporary = path.with_name(f".{path.name}.partial")
     try:
-        temporary.write_bytes(data)
+        yield temporary
         temporary.replace(path)
     except OSError as error:
         raise InputError(f"cannot write {path} ({error.strerror})") from error

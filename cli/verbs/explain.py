@@ -21,10 +21,10 @@ from rich.table import Table
 from ...engine import methods, quantities
 from ...engine.methods.attribution import Attribution, CertificateWarning
 from ...engine.model import Model
-from ...engine.results import file_name, write_bytes
+from ...engine.results import file_name, saved_files, write_bytes
 from ...importers.errors import InputError, nearest_names
 from ..console import table_console
-from ..images import ImagesArgument, MemoryOption, progress_bar, warn_assumed, warn_skipped
+from ..images import ImagesArgument, MemoryOption, keep_images, progress_bar, warn_assumed, warn_skipped
 from ..options import takes_model
 
 _METHODS = ("saliency", "grad_cam")
@@ -64,6 +64,7 @@ def explain(
     run = _method(method, layer=layer, signed=signed or None)
     if output is not None and output.suffix and output.suffix.lower() != ".png" and not output.is_dir():
         raise InputError(f"-o expects a .png or a folder, found {output}")
+    keep_images(images, [*(saved_files(save) if save is not None else ()), *([output] if output is not None else ())])
     with warnings.catch_warnings(), progress_bar(method) as progress:
         warnings.simplefilter("ignore", CertificateWarning)  # said below, in one line
         found = run(model, images, target=target, memory=memory, progress=progress)

@@ -115,7 +115,7 @@ def certify(
     """Compare the torch bridge with onnxruntime, tensor by tensor and gradient by finite difference.
 
     Raises InputError when the network cannot be bridged, an input does not fit, the outputs are NaN because weights
-    are (they are named), or one tensor does not fit in `memory`.
+    are no numbers (they are named), or one tensor does not fit in `memory`.
     """
     torch_model = model.torch(via) if via else model.torch()
     session = model.session(providers=["cpu"], memory=memory, optimised=False)
@@ -174,32 +174,34 @@ def _as_their_nodes(outputs: list[TensorComparison], nodes: list[TensorCompariso
 def _notes(model: Model, session: Session, samples: Samples) -> Iterator[str]:
     """What the reader must know before the numbers.
 
-    Raises InputError where the outputs are NaN because weights are.
+    Raises InputError where the outputs are NaN because weights are no numbers.
     """
     yield from notes(model)
     half = _half(model)
     if half:
         allowed = f"{_ROUNDINGS} roundings of {half}, in which onnxruntime computes"
         yield f"the bar is {_bar(model):.2g} instead of {BAR:g}: {allowed}"
-    spoilt = _weights_with_nan(model)
+    spoilt = _spoilt_weights(model)
     if not spoilt:
         return
     values = session.run(next(iter(samples)), model.graph.outputs)
     if any(value.dtype.kind == "f" and np.isnan(value).any() for value in values.values()):
-        raise InputError(f"the outputs are NaN, and so {spoilt}: the file is damaged, or its training diverged")
-    yield f"NaN, which the outputs do not show: {spoilt}"
+        raise InputError(f"the outputs are NaN, for {spoilt}: the file is damaged, or its training diverged")
+    yield f"{spoilt}; the outputs are numbers all the same"
 
 
-def _weights_with_nan(model: Model) -> str:
-    """Which weights hold NaN, and how many; "" when none does."""
+def _spoilt_weights(model: Model) -> str:
+    """Which weights hold NaN or infinities, and how many; "" when none does."""
     found = []
     for name, tensor in model.graph.initializers.items():
         if tensor.data_type in _FLOATS:
             value = model.graph.weight(name)
-            count = int(np.isnan(value.astype(np.float32) if value.dtype.kind != "f" else value).sum())
-            found += [f"{count} of {value.size:,} values of the weight {name}"] if count else []
-    more = f" and of {len(found) - _NAMED} more" if len(found) > _NAMED else ""
-    return f"are {', '.join(found[:_NAMED])}{more}" if found else ""
+            value = value.astype(np.float32) if value.dtype.kind != "f" else value
+            counts = {"NaN": np.isnan(value).sum(), "infinite": np.isinf(value).sum()}
+            kinds = " and ".join(f"{count} {kind}" for kind, count in counts.items() if count)
+            found += [f"{name} ({kinds} of {value.size:,})"] if kinds else []
+    more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+    return f"weights that are no numbers: {', '.join(found[:_NAMED])}{more}" if found else ""
 
 
 def _percent(value: float) -> str:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 from onnx import TensorProto
 
 from ...importers.walk import all_nodes, all_tensors
-from .carrying import carried_inputs
+from .carrying import carried_inputs, makes_levels
 
 if TYPE_CHECKING:
     from ..model import Model
+    from ..structure.graph import Node
 
 _QUANTISED = (  # and those that start with QLinear
     "QuantizeLinear",
@@ -33,13 +34,13 @@ def notes(model: Model) -> tuple[str, ...]:
     ('quantised network: 53 quantised nodes run on floats of the same values; gradients pass their rounding straight …
     """
     operators = [node.op_type for node in all_nodes(model.proto.graph.node)]
-    return tuple(filter(None, (_levels(operators), _rounding(operators), _narrow_floats(model), _pixels(model))))
+    return tuple(filter(None, (_levels(operators), _rounding(model, operators), _narrow_floats(model), _pixels(model))))
 
 
 def moves_in_steps(model: Model) -> bool:
     """Whether the network's values jump where its gradients pass straight through: it rounds."""
-    operators = (node.op_type for node in all_nodes(model.proto.graph.node))
-    return any(quantises(name) or name == "Round" for name in operators)
+    operators = [node.op_type for node in all_nodes(model.proto.graph.node)]
+    return any(map(quantises, operators)) or bool(_rounding(model, operators))
 
 
 def quantises(operator: str) -> bool:
@@ -57,9 +58,17 @@ def _levels(operators: list[str]) -> str:
     return f"quantised weights: {_nodes(weights, 'dequantising')} as the file says" if weights else ""
 
 
-def _rounding(operators: list[str]) -> str:
-    count = operators.count("Round")
-    return f"{_nodes(count, 'Round')} as the file says; gradients pass straight through" if count else ""
+def _rounding(model: Model, operators: list[str]) -> str:
+    casts = sum(node.op == "Cast" and _cuts_off(node, model) for node in model.graph.nodes)
+    counts = {"Round": operators.count("Round"), "Cast-to-integer": casts}
+    found = " and ".join(_nodes(count, kind) for kind, count in counts.items() if count)
+    return f"{found} as the file says; gradients pass straight through" if found else ""
+
+
+def _cuts_off(cast: Node, model: Model) -> bool:
+    """Whether it makes integers of real numbers that gradients get through."""
+    known = model.graph.types.get(cast.inputs[0])
+    return known is not None and "float" in known.dtype and makes_levels(cast, model.graph)
 
 
 def _nodes(count: int, kind: str) -> str:

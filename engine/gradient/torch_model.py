@@ -154,7 +154,11 @@ class TorchModel:
                 raise InputError(f"the network has no tensor {name!r}; {nearest_names(name, self.tensors)}")
         outputs, begun = ([self.tensors[name] for name in group] for group in (names, leaves))
         module = self._variants.get(outputs, rule, begun)
-        return dict(zip(names, module(*(feeds[name] for name in self.model.graph.inputs)), strict=True))
+        try:
+            values = module(*(feeds[name] for name in self.model.graph.inputs))
+        except RuntimeError as error:  # sizes that the network cannot take, memory that is not there
+            raise InputError(f"torch stopped: {' '.join(str(error).split())[:300]}") from error
+        return dict(zip(names, values, strict=True))
 
     def _feeds(self, inputs: Mapping[str, np.ndarray]) -> dict[str, torch.Tensor]:
         feeds = {name: to_torch(value, self.precision).to(self.device) for name, value in inputs.items()}

@@ -35,6 +35,7 @@ def grad_cam(
     Raises InputError when the layer is no feature map or does not reach the target, or no image can be read.
     Source: Selvaraju et al. 2017, Grad-CAM, arXiv:1610.02391, equations 1 and 2.
     """
+    model.torch()  # where there are no gradients at all, that is what must be said, not that there is no feature map
     read = as_target(target, model).tensor(model)
     looked_at = last_feature_map(model.graph, read) if layer is None else _feature_map(model, layer)
 

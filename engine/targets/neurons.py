@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,15 @@ class _OfLayer(Target):
     layer: str  # a tensor, or the node that makes it
 
     def tensor(self, model: Model) -> str:
-        return tensor_named(model, self.layer)
+        found = tensor_named(model, self.layer)
+        shape = model.graph.shape(found)
+        if shape is not None and None not in shape:
+            self._where(shape)  # a place that the layer does not have is said before anything runs
+        return found
+
+    def _where(self, shape: Sequence[int | None]) -> tuple[Any, ...]:
+        """The index of what is read in a value of this shape. Raises InputError when there is no such place."""
+        return (slice(None),)
 
 
 @dataclass(frozen=True)
@@ -36,13 +44,14 @@ class Channel(_OfLayer):
         return f"{self.layer}, channel {self.channel}"
 
     def score(self, value: Any) -> Any:
-        rank = len(value.shape)
-        axis = self.axis if self.axis is not None else (2 if rank == 3 else 1)
-        if not 0 < axis < rank:
-            raise InputError(f"{self.layer} {list(value.shape)} has no axis {axis} of channels")
-        check_index(self.channel, value.shape[axis], "channel", f"{self.layer} {list(value.shape)}")
-        chosen = value[(slice(None),) * axis + (self.channel,)]
-        return chosen.reshape(len(value), -1).mean(1)
+        return value[self._where(value.shape)].reshape(len(value), -1).mean(1)
+
+    def _where(self, shape: Sequence[int | None]) -> tuple[Any, ...]:
+        axis = self.axis if self.axis is not None else (2 if len(shape) == 3 else 1)
+        if not 0 < axis < len(shape):
+            raise InputError(f"{self.layer} {list(shape)} has no axis {axis} of channels")
+        check_index(self.channel, shape[axis] or 0, "channel", f"{self.layer} {list(shape)}")
+        return (slice(None),) * axis + (self.channel,)
 
 
 @dataclass(frozen=True, init=False)
@@ -61,16 +70,15 @@ class Neuron(_OfLayer):
         return f"{self.layer}, neuron {', '.join(map(str, self.place))}"
 
     def score(self, value: Any) -> Any:
-        sizes = tuple(value.shape[1:])
-        if len(sizes) != len(self.place):
-            raise InputError(
-                f"a neuron of {self.layer} {list(value.shape)} has {len(sizes)} numbers, found {len(self.place)}"
-            )
-        for index, size in zip(self.place, sizes, strict=True):
-            check_index(
-                index, size, f"neuron {', '.join(map(str, self.place))}, at", f"{self.layer} {list(value.shape)}"
-            )
-        return value[(slice(None), *self.place)]
+        return value[self._where(value.shape)]
+
+    def _where(self, shape: Sequence[int | None]) -> tuple[Any, ...]:
+        layer, place = f"{self.layer} {list(shape)}", ", ".join(map(str, self.place))
+        if len(shape) - 1 != len(self.place):
+            raise InputError(f"a neuron of {layer} has {len(shape) - 1} numbers, found {len(self.place)}")
+        for index, size in zip(self.place, shape[1:], strict=True):
+            check_index(index, size or 0, f"neuron {place}, at", layer)
+        return (slice(None), *self.place)
 
 
 @dataclass(frozen=True)

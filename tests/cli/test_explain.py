@@ -113,7 +113,12 @@ def test_broken_images_and_a_copy_that_differs_are_said(
         (["--method", "saliency", "--layer", "conv1"], "saliency has no option --layer"),
         (["--signed"], "grad_cam has no option --signed"),
         (["-o", "out.jpg"], "-o expects a .png or a folder"),
-        (["--memory", "1MB"], "memory budget leaves"),
+        (["-o", "photos/0.png"], "photos/0.png is one of the images"),
+        (["-o", "photos/0.png/"], "photos/0.png is one of the images"),
+        (["--save", ""], "expected a file name to save under"),
+        (["--target", "conv1:2"], "has no channel 2: expected 0 to 1"),
+        (["--target", "conv1:0:9:0"], "conv1 [1, 2, 8, 8] has no neuron 0, 9, 0, at 9"),
+        (["--memory", "1MB"], "the memory budget of 1 MiB leaves 0 B: give "),
     ],
 )
 def test_one_line_for_what_is_wrong(

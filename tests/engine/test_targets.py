@@ -285,7 +285,7 @@ def test_what_text_cannot_mean(text: str, message: str) -> None:
 @pytest.mark.parametrize(
     ("target", "message"),
     [
-        (Channel("conv1", 2), r"conv1 \[9, 2, 8, 8\] has no channel 2: expected 0 to 1"),
+        (Channel("conv1", 2), r"conv1 \[1, 2, 8, 8\] has no channel 2: expected 0 to 1"),
         (Channel("conv1", -1), "no channel -1"),
         (Channel("conv1", 0, axis=4), "no axis 4 of channels"),
         (Neuron("conv1", 0, 8, 0), r"has no neuron 0, 8, 0, at 8: expected 0 to 7"),

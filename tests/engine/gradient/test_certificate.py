@@ -277,10 +277,11 @@ def test_groups_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert done[-1] == (8, 8)
 
 
-def test_nan_weights_are_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("value", "kind"), [(np.nan, "NaN"), (np.inf, "infinite"), (-np.inf, "infinite")])
+def test_weights_that_spoil_the_outputs_are_named(value: float, kind: str, tmp_path: Path) -> None:
     weight = np.random.default_rng(0).normal(size=(8, 8, 3, 3))
-    weight[0, 0, 0, :2] = np.nan
-    with pytest.raises(InputError, match="outputs are NaN, and so are 2 of 576 values of the weight inner_w"):
+    weight[0, 0, 0, :2] = value
+    with pytest.raises(InputError, match=rf"outputs are NaN, for weights .* inner_w \(2 {kind} of 576\)"):
         certify(_model(tmp_path, inner_w=weight))
 
 
@@ -290,7 +291,17 @@ def test_nan_weights_that_do_not_show(tmp_path: Path) -> None:
     )
     found = certify(_model(tmp_path, text, v=np.full(4, np.nan)))
     assert found.passed
-    assert "4 of 4 values of the weight v" in found.notes[0]
+    assert "v (4 NaN of 4)" in found.notes[0]
+
+
+def test_casts_to_integers_are_steps(tmp_path: Path) -> None:
+    """Their gradients, which pass straight through, equal no finite difference; that is said, not held against them."""
+    text = TIE_NET.replace("best = ArgMax", "whole = Cast <to = 7> (x)\n back = Cast <to = 1> (whole)\n best = ArgMax")
+    text = text.replace("float[1, 4] y)", "float[1, 4] y, float[1, 4] back)")
+    found = certify(_model(tmp_path, text))
+    assert found.passed
+    assert "the network rounds" in found.summary()
+    assert found.notes == ("1 Cast-to-integer node runs as the file says; gradients pass straight through",)
 
 
 def test_images_as_bytes(tmp_path: Path) -> None:

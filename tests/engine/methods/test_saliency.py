@@ -228,7 +228,7 @@ def test_a_copy_that_differs_from_the_network_warns(monkeypatch: pytest.MonkeyPa
         ({"target": 4}, "the network has no class 4: expected 0 to 3"),
         ({"target": "nothing"}, "no class and no layer is called 'nothing'"),
         ({"target": Channel("active", 4)}, "has no channel 4"),
-        ({"memory": "1MB"}, "memory budget leaves"),
+        ({"memory": "1MB"}, "memory budget of 1 MiB leaves 0 B"),
         ({"memory": "much"}, "2GB or 500MB"),
     ],
 )
