@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import fx
+
+T = TypeVar("T")
 
 
 class Constants:
@@ -15,6 +17,7 @@ class Constants:
     def __init__(self, module: fx.GraphModule) -> None:
         self._module = module
         self._derived: dict[str, torch.Tensor] = {}
+        self._shared: dict[str, Any] = {}
 
     def value(self, node: object) -> torch.Tensor | None:
         """The tensor that a `get_attr` node stands for; None for any other node."""
@@ -31,6 +34,12 @@ class Constants:
                 self._derived[name] = make()
         with before.graph.inserting_before(before):
             return before.graph.create_node("get_attr", name, (), {}, name)
+
+    def shared(self, name: str, make: Callable[[], T]) -> T:
+        """Any object of this name, which is made unless it is there already."""
+        if name not in self._shared:
+            self._shared[name] = make()
+        return cast("T", self._shared[name])
 
     def used_in(self, graph: fx.Graph) -> dict[str, Any]:
         """Target -> tensor or submodule, for all that the graph names."""

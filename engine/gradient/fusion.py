@@ -5,7 +5,8 @@
 - Max pooling comes before Relu instead of behind it: a quarter of the elements, the same values and gradients.
 - Relu and Relu6 overwrite their input where nobody else reads that.
 - On CPUs, convolutions' weights lie in channels_last order, which their outputs then take on: there it was faster for
-  each of torchvision's convolutional networks, most for depthwise ones.
+  each of torchvision's convolutional networks, most for depthwise ones. Where they can, they lie in the CPU library's
+  own order, and Relu and Relu6 behind them are a part of them (packed.py).
 - The gradient of a strided convolution of the image itself takes another way (strided.py).
 
 Nodes of a backward rule are left alone, and so is what a tensor that is asked for depends on.
@@ -13,6 +14,7 @@ Nodes of a backward rule are left alone, and so is what a tensor that is asked f
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 from operator import getitem
 from typing import Any
@@ -21,6 +23,7 @@ import torch
 import torch.nn.functional as F
 from torch import fx
 
+from . import packed
 from .constants import Constants
 from .kinds import kind, only_user
 from .products import join_attention, join_bias
@@ -45,10 +48,11 @@ def fuse(graph: fx.Graph, constants: Constants, ruled: Collection[fx.Node]) -> N
         elif node not in ruled and kind(node) == "Relu":
             _pool_first(node, ruled)
     for node in list(graph.nodes):
+        if node not in ruled and kind(node) == "Conv":
+            _lay_out(node, constants, ruled)
+    for node in list(graph.nodes):
         if node not in ruled and kind(node) in ("Relu", "Relu6"):
             _overwrite(node, constants, ruled)
-        elif node not in ruled and kind(node) == "Conv":
-            _lay_out(node, constants)
     graph.eliminate_dead_code(lambda node: node.op in ("placeholder", "output"))  # no node has side effects
 
 
@@ -155,12 +159,20 @@ def _overwrite(node: fx.Node, constants: Constants, ruled: Collection[fx.Node]) 
     maker = source.args[0] if source.target is getitem else source
     if len(source.users) > 1 or maker in ruled or kind(maker) not in _OVERWRITABLE:  # type: ignore[arg-type]
         return
+    if "highest" in maker.kwargs:  # type: ignore[union-attr]  # its gradient needs its output
+        return
     if kind(node) == "Relu":
         node.target, node.args = torch.relu_, (source,)
     else:
-        bounds: list[Any] = [constants.value(bound) for bound in node.args[1:]]
-        low, high = (bound.item() for bound in bounds) if bounds else (node.kwargs["min"], node.kwargs["max"])
-        node.target, node.args, node.kwargs = F.hardtanh_, (source, low, high), {}
+        node.target, node.args, node.kwargs = F.hardtanh_, (source, 0, _highest(node, constants)), {}
+
+
+def _highest(clip: fx.Node, constants: Constants) -> float:
+    """The upper bound of a Relu or Relu6."""
+    if kind(clip) == "Relu":
+        return math.inf
+    bounds = [constants.value(bound) for bound in clip.args[1:]]
+    return float(bounds[1] if bounds else clip.kwargs["max"])  # type: ignore[arg-type]
 
 
 def _laid_out(weight: torch.Tensor) -> torch.Tensor:
@@ -169,9 +181,12 @@ def _laid_out(weight: torch.Tensor) -> torch.Tensor:
     return weight.contiguous(memory_format=torch.channels_last)
 
 
-def _lay_out(conv: fx.Node, constants: Constants) -> None:
+def _lay_out(conv: fx.Node, constants: Constants, ruled: Collection[fx.Node]) -> None:
     weight = constants.value(conv.args[1])
     if weight is None or weight.dim() != 4:
+        return
+    if packed.fits(weight, conv.kwargs):
+        _pack(conv, weight, constants, ruled)
         return
     if _laid_out(weight) is not weight:
         conv.update_arg(1, constants.derive(conv, f"{conv.name}_channels_last", lambda: _laid_out(weight)))
@@ -183,3 +198,18 @@ def _lay_out(conv: fx.Node, constants: Constants) -> None:
         conv.args = (conv.args[0], conv.args[1], bias, phases)
         pads = conv.kwargs.get("pads") or [0]
         conv.kwargs = {"stride": stride, "padding": pads[0]}  # type: ignore[index]
+
+
+def _pack(conv: fx.Node, weight: torch.Tensor, constants: Constants, ruled: Collection[fx.Node]) -> None:
+    """Both directions' weights in the library's order; the Relu or Relu6 behind it becomes a part of it."""
+    attributes: dict[str, Any] = dict(conv.kwargs)
+    groups, pads = attributes.get("group", 1), list((attributes.get("pads") or [0, 0])[:2])
+    name = f"{conv.name}_{conv.args[1].target}"  # type: ignore[union-attr]
+    bias = conv.args[2] if len(conv.args) > 2 else None
+    conv.target = constants.shared(name, lambda: packed.packed_convolution(weight, pads, groups))
+    conv.args, conv.kwargs = (conv.args[0],), {"bias": bias}
+    clip = only_user(conv)
+    if clip is not None and clip not in ruled and kind(clip) in ("Relu", "Relu6"):
+        conv.kwargs = {"bias": bias, "highest": _highest(clip, constants)}
+        clip.replace_all_uses_with(conv)
+        conv.graph.erase_node(clip)
