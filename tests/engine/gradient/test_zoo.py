@@ -7,6 +7,7 @@ exporter: torch's default one where that can write it.
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
@@ -61,6 +62,7 @@ def subject(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     file = zoo.exported(name, exporter, tmp_path_factory.mktemp("zoo"))
     yield Subject(name, exporter, onnxray.load(file))
     file.unlink()  # they are several GB together
+    gc.collect()  # modules and their graphs hold each other, and all weights
 
 
 def relative(found: np.ndarray, expected: np.ndarray) -> float:
