@@ -90,4 +90,8 @@ def _picture(method: str, heat: Heat) -> np.ndarray:  # [H, W, 3] uint8
 
 def _numbers(result: Attribution) -> dict[str, Any]:
     """All but the maps, the pictures, and the predictions, which report.json has already."""
-    return {name: value for name, value in result.to_json().items() if name not in ("maps", "pictures", "predictions")}
+    return {
+        name: value
+        for name, value in result.to_json().items()
+        if name not in ("maps", "pictures", "predictions", "raw")
+    }

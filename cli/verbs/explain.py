@@ -9,7 +9,6 @@ import json
 import sys
 import warnings
 from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,7 +17,8 @@ from PIL import Image
 from rich import box
 from rich.table import Table
 
-from ...engine import methods, quantities
+from ...engine import quantities
+from ...engine.methods import ATTRIBUTIONS, attribution_method
 from ...engine.methods.attribution import Attribution, CertificateWarning
 from ...engine.model import Model
 from ...engine.results import file_name, saved_files, write_bytes
@@ -27,25 +27,23 @@ from ..console import table_console
 from ..images import ImagesArgument, MemoryOption, keep_images, progress_bar, warn_assumed, warn_skipped
 from ..options import takes_model
 
-_METHODS = ("saliency", "grad_cam")
-_NAMES = {"saliency": "Saliency", "grad_cam": "Grad-CAM"}
-_SHEET = 24  # images on one sheet at most
+_SHEET = 24  # rows on one sheet at most
 
 
 @takes_model
 def explain(
     model: Model,
     images: ImagesArgument,
-    method: Annotated[str, typer.Option(help="saliency or grad_cam.")] = "grad_cam",
+    method: Annotated[str, typer.Option(help=f"One of {', '.join(ATTRIBUTIONS)}.")] = "grad_cam",
     target: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
-            help="What is explained: a class by number or name, or LAYER, LAYER:CHANNEL, LAYER:CHANNEL:Y:X. "
-            "Default: each image's own first class."
+            help="What is explained: a class by number or name, or LAYER, LAYER:CHANNEL, LAYER:CHANNEL:Y:X; again for "
+            "more. Default: each image's own first class."
         ),
     ] = None,
     layer: Annotated[
-        str | None, typer.Option(help="grad_cam: feature map, a tensor or node. Default: the last one.")
+        str | None, typer.Option(help="CAMs: feature map, a tensor or node. Default: the last one.")
     ] = None,
     signed: Annotated[
         bool, typer.Option("--signed", help="saliency: whether the pixel should be brighter or darker.")
@@ -55,7 +53,7 @@ def explain(
         typer.Option("--output", "-o", help="A .png of all images, or a folder. [default: NAME.METHOD.png]"),
     ] = None,
     save: Annotated[
-        Path | None, typer.Option(metavar="PATH", help="Keep the maps: PATH.npz, and all else in PATH.json.")
+        Path | None, typer.Option(metavar="PATH", help="Keep the maps: PATH.npz, a .png each, all else in PATH.json.")
     ] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     memory: MemoryOption = None,
@@ -67,7 +65,7 @@ def explain(
     keep_images(images, [*(saved_files(save) if save is not None else ()), *([output] if output is not None else ())])
     with warnings.catch_warnings(), progress_bar(method) as progress:
         warnings.simplefilter("ignore", CertificateWarning)  # said below, in one line
-        found = run(model, images, target=target, memory=memory, progress=progress)
+        found = run(model, images, target=target or None, memory=memory, progress=progress)
     if save is not None:
         found.save(save)
     if output is not None or not json_:
@@ -79,7 +77,7 @@ def explain(
         print(written)
     if not found.certified:
         print(f"warning: these gradients may not be the network's own: {found.certificate}", file=sys.stderr)
-    warn_skipped(found.skipped, len(found.images) + len(found.skipped))
+    warn_skipped(found.skipped, len(set(found.images)) + len(found.skipped))
     warn_assumed(model.spec)
 
 
@@ -89,9 +87,9 @@ def _method(name: str, **options: Any) -> Callable[..., Attribution]:
     Raises InputError when there is no such method, or it takes no such option.
     """
     name = name.replace("-", "_").lower()
-    if name not in _METHODS:
-        raise InputError(f"no method {name!r}; {nearest_names(name, _METHODS)}")
-    function = getattr(import_module(f"{methods.__name__}.{methods.METHODS[name]}"), name)
+    if name not in ATTRIBUTIONS:
+        raise InputError(f"no method {name!r}; {nearest_names(name, ATTRIBUTIONS)}")
+    function = attribution_method(name)
     given = {option: value for option, value in options.items() if value is not None}
     foreign = [option for option in given if option not in inspect.signature(function).parameters]
     if foreign:
@@ -103,13 +101,18 @@ def _print(found: Attribution) -> None:
     console = table_console()
     table = Table("image", "explained", box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("score", justify="right")
+    more = {}
     if found.probabilities is not None:
-        table.add_column("probability", justify="right")
+        more["probability"] = [quantities.share(float(value)) for value in found.probabilities]
+    if found.gap is not None:
+        more["gap"] = [f"{value:.2g}" for value in found.gap]
+    for heading in more:
+        table.add_column(heading, justify="right")
     for row, image in enumerate(found.images):
-        probability = [] if found.probabilities is None else [quantities.share(float(found.probabilities[row]))]
-        table.add_row(Path(image).name, found.targets[row], f"{found.scores[row]:.4g}", *probability)
+        rest = (values[row] for values in more.values())
+        table.add_row(Path(image).name, found.targets[row], f"{found.scores[row]:.4g}", *rest)
     console.print(table)
-    console.print(f"{_NAMES[found.method]} of {found.layer}: {found.meaning}.")
+    console.print(f"{ATTRIBUTIONS[found.method]} of {found.layer}: {found.meaning}.")
     for note in found.notes:
         console.print(f"Note: {note}.")
     console.print(f"Certificate: {found.certificate}")
@@ -117,7 +120,7 @@ def _print(found: Attribution) -> None:
 
 def _write(found: Attribution, network: str, path: Path) -> str:
     """Write the pictures; returns what was written."""
-    title = f"{_NAMES[found.method]}: {network}"
+    title = f"{ATTRIBUTIONS[found.method]}: {network}"
     if path.suffix.lower() == ".png":
         shown = _rows(found, slice(_SHEET))
         _save(shown.sheet(title), path)
@@ -131,9 +134,9 @@ def _write(found: Attribution, network: str, path: Path) -> str:
 
 def _rows(found: Attribution, part: slice) -> Attribution:
     """The same for some of the images."""
-    chosen = {name: getattr(found, name)[part] for name in ("images", "pictures", "maps", "targets", "scores")}
-    probabilities = None if found.probabilities is None else found.probabilities[part]
-    return dataclasses.replace(found, **chosen, probabilities=probabilities)
+    of_rows = ("images", "pictures", "maps", "raw", "targets", "scores", "probabilities", "gap")
+    held = {name: getattr(found, name) for name in of_rows}
+    return dataclasses.replace(found, **{name: value[part] for name, value in held.items() if value is not None})
 
 
 def _save(picture: Image.Image, path: Path) -> None:

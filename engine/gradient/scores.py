@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import is_dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from ...importers.errors import InputError
-from ..targets import settled
+from ..targets import of_images, settled
 
 if TYPE_CHECKING:
     from ..model import Model
@@ -34,7 +33,7 @@ class Targets:
         several = [settled(entry, model, inputs) for entry in target] if isinstance(target, Sequence) else []
         if isinstance(target, Sequence) and len(several) != count:
             raise InputError(f"expected one target, or one for each of {count} images, found {len(several)}")
-        self._several = [_for_images(entry, [row], count) for row, entry in enumerate(several)]
+        self._several = [of_images(entry, [row], count) for row, entry in enumerate(several)]
         self._rows = list(range(count))
         everything = [self._one] if self._one is not None else self._several
         self._reads = [entry.tensor(model) for entry in everything]
@@ -45,7 +44,7 @@ class Targets:
         count = len(self._rows)
         rows = np.minimum(np.arange(start, start + size), count - 1).tolist()
         part = object.__new__(Targets)
-        part._one = None if self._one is None else _for_images(self._one, rows, count)
+        part._one = None if self._one is None else of_images(self._one, rows, count)
         part._several = [self._several[row] for row in rows] if self._several else []
         part._reads = [self._reads[row] for row in rows] if self._several else self._reads
         part.tensors, part._rows = self.tensors, rows
@@ -71,13 +70,3 @@ class Targets:
 
     def _row(self, value: torch.Tensor, row: int) -> torch.Tensor:
         return value if len(self._rows) == 1 else value[row : row + 1]
-
-
-def _for_images(target: Any, rows: Sequence[int], count: int) -> Any:
-    """A target that has one index an image, for these of the images."""
-    index = getattr(target, "index", None)
-    if not isinstance(index, tuple) or not is_dataclass(target) or len(index) == 1 == len(rows):
-        return target
-    if len(index) != count:
-        raise InputError(f"expected one index, or one for each of {count} images, found {len(index)}")
-    return replace(target, index=tuple(index[row] for row in rows))  # type: ignore[type-var]

@@ -1,9 +1,23 @@
-"""The methods: one file, one function, one result."""
+"""The methods: one file, one function, one result. A method's file and function have its name."""
 
-# method -> module here; its function has the method's name. Imported when used.
-METHODS: dict[str, str] = {
-    "predict": "predict",
-    "activations": "activations",
-    "saliency": "saliency",
-    "grad_cam": "grad_cam",
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .attribution import Attribution
+
+# Which pixels decide: method -> its title on pictures.
+ATTRIBUTIONS: dict[str, str] = {
+    "saliency": "Saliency",
+    "grad_cam": "Grad-CAM",
 }
+METHODS = ("predict", "activations", *ATTRIBUTIONS)
+
+
+def attribution_method(name: str) -> Callable[..., Attribution]:
+    """The function of one of ATTRIBUTIONS."""
+    function: Any = getattr(import_module(f".{name}", __name__), name)
+    return function

@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..images import Images, channels_first, image_input
+from ..images import Images, image_input
 from ..targets import Target
-from .attribution import Attribution, Method, attribution
+from .attributing import Progress, Wanted, attribution
+from .attribution import Attribution, Maps, Method
+from .gradients import image_gradients
 
 if TYPE_CHECKING:
     from ..model import Model
 
 _MAGNITUDE = "the largest magnitude over the channels of the score's gradient with respect to the network's input"
 _SIGNED = "how much the score grows for each grey level (of 255) that the pixel gets brighter"
+_DARKER_OR_BRIGHTER = ("better darker", "better brighter")
 
 
 def saliency(
     model: Model,
     images: Images,  # files, folders, globs, or arrays [N, H, W, 3]
     *,
-    target: Target | int | str | None = None,  # what is explained; None: each image's own first class
+    target: Wanted | Sequence[Wanted] = None,  # what is explained; None: each image's own first class
     signed: bool = False,  # brighter or darker: the gradient summed over the channels instead of its magnitude
     memory: int | str | None = None,  # what the process may hold: 2GB
-    progress: Callable[[int, int], None] | None = None,  # called with (images done, images in all)
+    progress: Progress | None = None,
 ) -> Attribution:
     """The gradient of a score with respect to the image: for each pixel the largest magnitude over the channels.
 
@@ -33,14 +36,18 @@ def saliency(
     Raises InputError when the target is not in the network, gradients do not reach it, or no image can be read.
     Source: Simonyan, Vedaldi and Zisserman 2013, Deep Inside Convolutional Networks, arXiv:1312.6034, section 3.
     """
+
+    def explain(batch: np.ndarray, wanted: Target) -> Maps:
+        scores, gradient = image_gradients(model, batch, wanted, memory)
+        maps = brightening(gradient, model.spec.scale) if signed else np.abs(gradient).max(1)
+        return Maps(scores, maps, image, gradient)
+
     image = image_input(model)[0]
-
-    def explain(batch: np.ndarray, wanted: Target) -> tuple[np.ndarray, np.ndarray]:
-        found = model.torch().gradients(batch, wanted, [image], memory=memory)
-        gradient = channels_first(found.gradients[image], model.spec)
-        return found.scores, brightening(gradient, model.spec.scale) if signed else np.abs(gradient).max(1)
-
-    method = Method("saliency", image, _SIGNED if signed else _MAGNITUDE, explain, signed)
+    options = {"signed": signed}
+    if signed:
+        method = Method("saliency", _SIGNED, explain, signed=True, ends=_DARKER_OR_BRIGHTER, settings=options)
+    else:
+        method = Method("saliency", _MAGNITUDE, explain, settings=options)
     return attribution(model, images, target, method, progress)
 
 

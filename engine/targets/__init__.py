@@ -3,7 +3,7 @@
 from .classes import ClassProbability, ClassScore, TopClass
 from .neurons import Channel, Function, Layer, Neuron
 from .regions import Box, Mask
-from .target import Target, settled, tensor_named
+from .target import Target, of_images, settled, tensor_named
 from .text import as_target, parse_target
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "Target",
     "TopClass",
     "as_target",
+    "of_images",
     "parse_target",
     "settled",
     "tensor_named",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import is_dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -46,6 +47,16 @@ def settled(target: Target, model: Model, inputs: Inputs) -> Target:
     """`target` ready to be scored: a class of the network's own choice chosen, a box found."""
     settle = getattr(target, "settle", None)  # `tensor` and `score` are enough for a target of one's own
     return target if settle is None else settle(model, inputs)
+
+
+def of_images(target: Any, rows: Sequence[int], count: int) -> Any:
+    """A target of `count` images that has one index an image, for these of them; others as they are."""
+    index = getattr(target, "index", None)
+    if not isinstance(index, tuple) or not is_dataclass(target) or len(index) == 1 == len(rows):
+        return target
+    if len(index) != count:
+        raise InputError(f"expected one index, or one for each of {count} images, found {len(index)}")
+    return replace(target, index=tuple(index[row] for row in rows))  # type: ignore[type-var]
 
 
 def tensor_named(model: Model, name: str) -> str:

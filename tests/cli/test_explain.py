@@ -109,7 +109,7 @@ def test_broken_images_and_a_copy_that_differs_are_said(
         (["--target", "3"], "the network has no class 3: expected 0 to 2"),
         (["--target", "conf1"], "no class and no layer is called 'conf1'; did you mean conv1"),
         (["--method", "saliency", "--target", "conv1:2"], "has no channel 2: expected 0 to 1"),
-        (["--layer", "flat"], "expects a feature map [N, C, H, W]"),
+        (["--layer", "flat"], "expected a feature map [N, C, H, W]"),
         (["--method", "saliency", "--layer", "conv1"], "saliency has no option --layer"),
         (["--signed"], "grad_cam has no option --signed"),
         (["-o", "out.jpg"], "-o expects a .png or a folder"),

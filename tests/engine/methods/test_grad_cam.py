@@ -11,7 +11,8 @@ import pytest
 import tiny_models
 from model_specs import load_model
 from onnxray.engine.images import prepare
-from onnxray.engine.methods.grad_cam import class_activation, enlarged, grad_cam
+from onnxray.engine.methods.feature_maps import enlarged
+from onnxray.engine.methods.grad_cam import class_activation, grad_cam
 from onnxray.engine.model import Model
 from onnxray.engine.targets import Channel, Mask
 from onnxray.importers.errors import InputError
@@ -134,7 +135,7 @@ def test_a_map_of_nothing_is_said() -> None:
 @pytest.mark.parametrize(
     ("layer", "message"),
     [
-        ("flat", r"expects a feature map \[N, C, H, W\] of more than one place, flat is \[1, 4\]"),
+        ("flat", r"expected a feature map \[N, C, H, W\] of more than one place, flat is \[1, 4\]"),
         ("mean", r"mean is \[1, 4, 1, 1\]"),
         ("deap", "no layer 'deap'; did you mean deep"),
     ],

@@ -150,12 +150,12 @@ def _decoded(photo: Path) -> tuple[np.ndarray]:
 
 
 def test_batches_give_what_single_images_give(monkeypatch: pytest.MonkeyPatch) -> None:
-    from onnxray.engine.methods import attribution
+    from onnxray.engine.methods import attributing
 
     many = np.random.default_rng(1).integers(0, 256, (7, 5, 6, 3), dtype=np.uint8)
     model = smooth()
     whole = saliency(model, many)
-    monkeypatch.setattr(attribution, "_IMAGES_AT_ONCE", 3)
+    monkeypatch.setattr(attributing, "_IMAGES_AT_ONCE", 3)
     parts = saliency(model, many)
     single = [saliency(model, many[i : i + 1]) for i in range(7)]
     for found in (parts, whole):
@@ -235,3 +235,23 @@ def test_a_copy_that_differs_from_the_network_warns(monkeypatch: pytest.MonkeyPa
 def test_errors(keywords: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
         saliency(smooth(), PICTURES, **keywords)  # type: ignore[arg-type]
+
+
+def test_several_targets_give_a_row_each(tmp_path: Path) -> None:
+    """Image by image, whatever the batches; saved with pictures."""
+    many = np.random.default_rng(1).integers(0, 256, (3, 5, 6, 3), dtype=np.uint8)
+    model = smooth()
+    both = saliency(model, many, target=[1, None])
+    for column, target in enumerate([1, None]):
+        alone = saliency(model, many, target=target)
+        np.testing.assert_array_equal(both.maps[column::2], alone.maps)
+        assert both.raw is not None and alone.raw is not None
+        np.testing.assert_array_equal(both.raw[column::2], alone.raw)
+        assert both.targets[column::2] == alone.targets and both.images[column::2] == alone.images
+        np.testing.assert_array_equal(both.scores[column::2], alone.scores)
+    assert both.predictions is not None and len(both.predictions.images) == 3
+    both.save(tmp_path / "kept")
+    pictures = {f"kept.{row}.{kind}.png" for row in range(1, 7) for kind in ("map", "overlay")}
+    assert {path.name for path in tmp_path.iterdir()} == {"kept.json", "kept.npz", *pictures}
+    with pytest.raises(InputError, match="an empty list"):
+        saliency(model, many, target=[])

@@ -1,0 +1,182 @@
+"""A method run over images: batches, targets, certificate, and the Attribution made of it all."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+
+from ...importers.errors import InputError
+from ..images import ImageBatches, Images, displayable
+from ..structure.classifier import Classifier, find_classifier
+from ..targets import ClassProbability, ClassScore, Target, TopClass, as_target, settled
+from .attribution import Attribution, CertificateWarning, Maps, Method
+from .predict import Best, best_classes, classifier_of, predictions
+
+if TYPE_CHECKING:
+    from ..gradient.certificate import BridgeCertificate
+    from ..model import Model
+
+Wanted: TypeAlias = Target | int | str | None  # what is explained; None: each image's own first class
+Progress: TypeAlias = Callable[[int, int], None]  # called with (images done, images in all)
+
+_IMAGES_AT_ONCE = 8
+_TOP = 5
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What came of one batch and one target."""
+
+    pictures: list[np.ndarray]
+    labels: list[str]
+    maps: Maps
+    probabilities: np.ndarray | None
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """What came of one batch: a part for each target."""
+
+    paths: list[Path]
+    parts: list[_Part]
+    best: Best | None  # all classes
+
+
+def attribution(
+    model: Model,
+    images: Images,
+    target: Wanted | Sequence[Wanted],  # several: each image is explained for each
+    method: Method,
+    progress: Progress | None = None,
+) -> Attribution:
+    """Run a method over images, batch by batch. Rows are in the images' order, those of one image in the targets'.
+
+    Warns when the network of the gradients does not agree with onnxruntime's.
+    Raises InputError when a target is not in the network or no image can be read.
+    """
+    targets = wanted_targets(target, model)
+    classifier = classifier_of(model) if find_classifier(model.graph) is not None else None
+    batches = ImageBatches(images, model, model.session().batching.fixed or _IMAGES_AT_ONCE)
+    done: list[_Batch] = []
+    certificate = None
+    for paths, batch in batches:
+        best = None if classifier is None else _all_classes(model, classifier, batch)
+        done.append(_Batch(paths, [_part(model, best, wanted, method, batch) for wanted in targets], best))
+        certificate = certificate or model.torch_certificate(batch[:1])
+        if progress is not None:
+            progress(batches.consumed, len(batches))
+    assert certificate is not None  # there is no batch without an image
+    if not certificate.passed:
+        warnings.warn(certificate.summary(), CertificateWarning, stacklevel=3)
+    return _result(model, classifier, targets, method, done, batches.skipped, certificate)
+
+
+def wanted_targets(target: Wanted | Sequence[Wanted], model: Model) -> list[Target]:
+    """The targets, one or several. Raises InputError when one is not in the network, or there is none."""
+    several = list(target) if isinstance(target, Sequence) and not isinstance(target, str) else [target]
+    if not several:
+        raise InputError("expected a target, found an empty list; None is each image's own first class")
+    return [as_target(entry, model) for entry in several]
+
+
+def _part(model: Model, best: Best | None, wanted: Target, method: Method, batch: np.ndarray) -> _Part:
+    target = wanted
+    if isinstance(wanted, TopClass) and best is not None:
+        target = wanted.chosen(best.indices[:, 0], model)
+    target = settled(target, model, batch)
+    maps = method.explain(batch, target)
+    if len(maps.scores) != len(batch):
+        raise InputError(f"{target.label} has {len(maps.scores)} values for {len(batch)} images")
+    pictures = [displayable(image, model.spec) for image in batch]
+    return _Part(pictures, target.labels(len(batch)), maps, _probabilities(target, best, len(batch)))
+
+
+def _all_classes(model: Model, classifier: Classifier, batch: np.ndarray) -> Best:
+    values = model.session().run(batch, classifier.tensors)
+    return best_classes(classifier, values, len(batch), classifier.classes)
+
+
+def _probabilities(target: Target, best: Best | None, images: int) -> np.ndarray | None:  # [images]
+    """The network's probability of the class that is the target."""
+    if best is None or not isinstance(target, (ClassScore, ClassProbability)):
+        return None
+    return best.probabilities[best.indices == np.array(target.indices(images))[:, None]]
+
+
+# -- everything together ---
+
+
+def _result(
+    model: Model,
+    classifier: Classifier | None,
+    targets: list[Target],
+    method: Method,
+    done: list[_Batch],
+    skipped: list[tuple[Path, str]],
+    certificate: BridgeCertificate,
+) -> Attribution:
+    from ..gradient.provenance import notes as provenance_notes  # which needs torch
+
+    paths = [str(path) for batch in done for path in batch.paths]
+    parts = [part for batch in done for part in batch.parts]
+    rows = _image_by_image([len(batch.paths) for batch in done], len(targets))
+    names = [str(path) for batch in done for _ in batch.parts for path in batch.paths]
+    labels = [label for part in parts for label in part.labels]
+    maps = np.concatenate([part.maps.maps for part in parts])[rows].astype(np.float32, copy=False)
+    best = [batch.best for batch in done if batch.best is not None]
+    notes = [*(target.note(model) for target in targets), *method.notes, *provenance_notes(model)]
+    return Attribution(
+        method=method.name,
+        images=tuple(names[row] for row in rows),
+        pictures=np.stack([picture for part in parts for picture in part.pictures])[rows],
+        maps=maps,
+        raw=_raw(parts, rows),
+        signed=method.signed,
+        meaning=method.meaning,
+        ends=method.ends,
+        targets=tuple(labels[row] for row in rows),
+        scores=np.concatenate([part.maps.scores for part in parts])[rows],
+        probabilities=_joined([part.probabilities for part in parts], rows),
+        gap=_joined([part.maps.gap for part in parts], rows),
+        predictions=None if classifier is None else predictions(model, classifier, paths, best).cut(_TOP),
+        layer=", ".join(dict.fromkeys(part.maps.layer for part in parts)),
+        settings=method.settings,
+        notes=tuple(dict.fromkeys(filter(None, (*notes, _blank([names[row] for row in rows], maps))))),
+        certificate=certificate.summary(),
+        certified=certificate.passed,
+        source=model.source,
+        skipped=tuple((str(path), reason) for path, reason in skipped),
+    )
+
+
+def _image_by_image(sizes: Sequence[int], targets: int) -> np.ndarray:
+    """Where the rows of each image are, when batches of these sizes are put together target by target."""
+    starts = np.cumsum([0, *(size * targets for size in sizes)])
+    blocks = [
+        start + np.arange(size * targets).reshape(targets, size).T.ravel()
+        for start, size in zip(starts[:-1], sizes, strict=True)
+    ]
+    return np.concatenate(blocks)
+
+
+def _raw(parts: Sequence[_Part], rows: np.ndarray) -> np.ndarray | None:
+    values = [part.maps.maps if part.maps.raw is None else part.maps.raw for part in parts]
+    if len({value.shape[1:] for value in values}) > 1:
+        return None
+    return np.concatenate(values)[rows].astype(np.float32, copy=False)
+
+
+def _joined(values: Sequence[np.ndarray | None], rows: np.ndarray) -> np.ndarray | None:
+    """None where a part has none."""
+    found = [value for value in values if value is not None]
+    return np.concatenate(found)[rows] if len(found) == len(values) else None
+
+
+def _blank(names: Sequence[str], maps: np.ndarray) -> str:
+    blank = [Path(name).name for name, values in zip(names, maps, strict=True) if not values.any()]
+    return f"0 everywhere, so that there is nothing to see: {', '.join(dict.fromkeys(blank))}" if blank else ""
