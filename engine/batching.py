@@ -29,7 +29,7 @@ class Batching:
 
     def __init__(self, model: Model) -> None:
         self.model = model
-        self._resident = resident_bytes()  # before the first run: what a run frees the system does not get back
+        self.resident = resident_bytes()  # before the first run: what a run frees the system does not get back
 
     @cached_property
     def fixed(self) -> int | None:
@@ -154,7 +154,7 @@ class Batching:
 
     def _room(self, memory: int) -> int:
         """What the budget leaves: this process as it was, and the weights twice, as they are when a session opens."""
-        return memory - self._resident - 2 * self.model.proto.ByteSize()
+        return memory - self.resident - 2 * self.model.proto.ByteSize()
 
 
 def memory_bytes(size: int | str) -> int:

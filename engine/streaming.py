@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from .session import Session
 
-_MEMORY = 2 << 30  # bytes, when the session has no budget
+_MEMORY = 2 << 30  # bytes beside what the process holds, when the session has no budget
 _LONGEST_KEY = 200  # characters of an array's name; file systems end at 255 bytes
 _LEVEL = 1  # of zstd: activations behind a ReLU are half zeros, more effort gains little
 
@@ -59,7 +59,7 @@ def stream(
     wanted = [name for name in tensors if session.batching.has_batch_axis(name)]
     if not wanted:
         raise InputError(f"none of the {len(tensors)} tensors asked for differs from image to image")
-    memory = session.memory or _MEMORY
+    memory = session.memory or session.batching.resident + _MEMORY
     session.batching.check(memory, wanted, held=0)
     record = _Record.open(path, _identity(session, batches, wanted))
     rest = batches.rest(record.consumed, session.batching.stream_size(wanted, memory))
