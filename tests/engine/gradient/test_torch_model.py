@@ -128,7 +128,7 @@ def test_a_budget_makes_slices(model: onnxray.Model) -> None:
     free = network.gradients(many, target, ["image"])
     assert seen == [40]
     seen.clear()
-    budget = network._batching._resident + 2 * model.proto.ByteSize() + 12 * a_gradient
+    budget = network._batching.resident + 2 * model.proto.ByteSize() + 12 * a_gradient
     tight = network.gradients(many, target, ["image"], memory=budget)
     assert 2 <= max(seen) <= 12 and sum(seen) >= 40
     assert_close(tight.gradients["image"], free.gradients["image"])
