@@ -30,6 +30,7 @@ develop: .venv/installed
 .venv/installed: pyproject.toml .ci/constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet $(CONSTRAINTS) ".[demo,verify,zarr,graphviz,dev]"
+	$(BIN)/pip install --quiet --no-deps grad-cam # its dependency opencv-python would overwrite the headless one
 	touch $@
 
 # The report's tests open it in a real browser. Without one they are skipped, except where CI is set.
