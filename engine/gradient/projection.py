@@ -16,11 +16,16 @@ from .dtypes import to_torch
 
 if TYPE_CHECKING:
     from ..session import Session
+    from ..structure.graph import Graph, Node
     from .torch_model import TorchModel
 
 # What these make jumps: which value is largest, which boxes are kept.
 _CHOOSING = ("ArgMax", "ArgMin", "NonMaxSuppression", "NonZero", "TopK", "Unique", "Hardmax", "Floor", "Ceil", "Sign")
-_SQUASHING = ("Softmax", "LogSoftmax", "Sigmoid")  # saturated at the end of many networks: what they read is taken too
+# Saturated at the end of many networks: what they read is taken too, and where all they give is 0 or 1, only that.
+_SQUASHING = ("Softmax", "LogSoftmax", "Sigmoid")
+_STEPS = 1e-3  # sum of p(1 - p), as a share of that of p
+
+_MOVING = ("Transpose", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Cast")
 
 
 class Point(dict[str, np.ndarray]):
@@ -65,9 +70,13 @@ class Projection:
         self.centre = Point({name: feeds[name].astype(np.float64) for name in varied})
         self.scale = {name: _spread(value) for name, value in self.centre.items()}
         self.whole = [name for name in varied if feeds[name].dtype.kind in "iu"]  # take whole numbers only
-        values = session.run(self.feeds, _outputs(torch_model))
+        squashed = _squashed(torch_model)
+        values = session.run(self.feeds, list(dict.fromkeys((*_outputs(torch_model), *squashed.values()))))
+        steps = [name for name in squashed if _is_saturated(values[name])]
         generator = np.random.default_rng(SEED)
-        self.weights = {name: _weights(value, generator) for name, value in values.items() if _is_real(value)}
+        self.weights = {
+            name: _weights(value, generator) for name, value in values.items() if _is_real(value) and name not in steps
+        }
 
     def fed(self, point: Point) -> Point:
         """The point as onnxruntime gets it: rounded to the inputs' types."""
@@ -144,11 +153,28 @@ class Projection:
 
 
 def _outputs(torch_model: TorchModel) -> list[str]:
-    """The graph's outputs, and what their last squashing function reads."""
+    return [name for name in torch_model.model.graph.outputs if name in torch_model.tensors]
+
+
+def _squashed(torch_model: TorchModel) -> dict[str, str]:
+    """Output -> what its last squashing function reads."""
     graph = torch_model.model.graph
-    makers = (graph.producers.get(output) for output in graph.outputs)
-    before = [maker.inputs[0] for maker in makers if maker is not None and maker.op in _SQUASHING]
-    return [name for name in dict.fromkeys((*graph.outputs, *before)) if name in torch_model.tensors]
+    makers = {output: _maker(graph, output) for output in _outputs(torch_model)}
+    squashing = {output: maker for output, maker in makers.items() if maker is not None and maker.op in _SQUASHING}
+    return {output: maker.inputs[0] for output, maker in squashing.items() if maker.inputs[0] in torch_model.tensors}
+
+
+def _is_saturated(value: np.ndarray) -> bool:
+    """Whether nearly all of it is 0 or 1, so that it moves in steps. Logarithms of probabilities are below 0."""
+    return bool(value.sum() > 0 and (value * (1 - value)).sum(dtype=np.float64) < _STEPS * value.sum(dtype=np.float64))
+
+
+def _maker(graph: Graph, output: str) -> Node | None:
+    """What computes the output's values, which may be moved and reshaped afterwards."""
+    maker = graph.producers.get(output)
+    while maker is not None and maker.op in _MOVING:
+        maker = graph.producers.get(maker.inputs[0])
+    return maker
 
 
 def _is_real(value: object) -> bool:

@@ -304,6 +304,21 @@ def test_casts_to_integers_are_steps(tmp_path: Path) -> None:
     assert found.notes == ("1 Cast-to-integer node runs as the file says; gradients pass straight through",)
 
 
+def test_outputs_that_are_all_0_or_1(tmp_path: Path) -> None:
+    """A saturated softmax moves in steps: what goes into it is looked at instead, behind a Transpose too."""
+    text = """<ir_version: 8, opset_import: ["" : 17]>
+    g (float[1, 3, 12, 12] image) => (float[1, 12, 12, 2] planes)
+    <float[2, 3, 3, 3] w, float many = {1e5}> {
+        logits = Conv <pads = [1, 1, 1, 1]> (image, w)
+        large = Mul (logits, many)
+        shares = Softmax <axis = 1> (large)
+        planes = Transpose <perm = [0, 2, 3, 1]> (shares)
+    }"""
+    found = certify(_model(tmp_path, text))
+    assert found.passed
+    assert found.gradients.checked
+
+
 def test_images_as_bytes(tmp_path: Path) -> None:
     """Steps are whole levels, and the integral between them still is what the outputs change by."""
     text = RESIDUAL_NET.replace("float[N, 3, 12, 12] image)", "uint8[N, 3, 12, 12] image)")
