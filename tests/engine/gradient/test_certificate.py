@@ -307,8 +307,8 @@ def test_casts_to_integers_are_steps(tmp_path: Path) -> None:
 def test_outputs_that_are_all_0_or_1(tmp_path: Path) -> None:
     """A saturated softmax moves in steps: what goes into it is looked at instead, behind a Transpose too."""
     text = """<ir_version: 8, opset_import: ["" : 17]>
-    g (float[1, 3, 12, 12] image) => (float[1, 12, 12, 2] planes)
-    <float[2, 3, 3, 3] w, float many = {1e5}> {
+    g (float[1, 3, 64, 64] image) => (float[1, 64, 64, 2] planes)
+    <float[2, 3, 3, 3] w, float many = {1e4}> {
         logits = Conv <pads = [1, 1, 1, 1]> (image, w)
         large = Mul (logits, many)
         shares = Softmax <axis = 1> (large)

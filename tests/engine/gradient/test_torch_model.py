@@ -136,7 +136,7 @@ def test_a_budget_makes_slices(model: onnxray.Model) -> None:
 
 
 def test_a_budget_for_less_than_an_image(model: onnxray.Model) -> None:
-    with pytest.raises(InputError, match="memory budget of .* leaves"):
+    with pytest.raises(InputError, match=r"memory budget of .* leaves"):
         model.torch().gradients(IMAGES, ClassScore(0), ["image"], memory=resident_bytes() // 2)
     with pytest.raises(InputError, match="a memory budget is a size"):
         model.torch().gradients(IMAGES, ClassScore(0), ["image"], memory="much")
