@@ -20,9 +20,14 @@ from dataclasses import dataclass, field
 from typing import Any, ParamSpec
 
 import torch
+from torch import fx
+
+from .constants import Constants
+from .kinds import kind
 
 Parameters = ParamSpec("Parameters")
 Operation = Callable[..., Any]  # what stands at a node: see ops/__init__.py
+Maker = Callable[[Operation], Operation]  # what makes a function with another gradient of it
 
 # Kinds of node that rectify: operators of ONNX, and Relu6, which is a Clip between 0 and a constant. Swish is SiLU.
 RECTIFIERS = (
@@ -37,9 +42,14 @@ class Rule:
     """For some kinds of node another function, with the same values and another gradient."""
 
     name: str
-    functions: Mapping[str, Callable[[Operation], Operation]] = field(  # kind -> what makes one function of the other
-        default_factory=dict, hash=False
-    )
+    functions: Mapping[str, Maker] = field(default_factory=dict, hash=False)  # by kind
+
+    def makers(self, graph: fx.Graph, constants: Constants) -> dict[fx.Node, Maker]:
+        """The nodes that get another function. A rule may look at more than their kind, and change the graph first.
+
+        Raises InputError when the rule does not fit the graph.
+        """
+        return {node: self.functions[kind(node)] for node in graph.nodes if kind(node) in self.functions}
 
 
 class _RectifiedGradient(torch.autograd.Function):

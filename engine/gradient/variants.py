@@ -15,7 +15,7 @@ from torch import fx
 
 from .constants import Constants
 from .fusion import fuse
-from .kinds import kind, recognise_activations
+from .kinds import recognise_activations
 from .rules import Rule
 
 _KEPT = 16  # variants that are kept ready
@@ -49,7 +49,7 @@ class Variants:
         graph = _copied(self._module.graph, outputs)
         if self._fused:
             recognise_activations(graph, self._constants)
-        ruled = _apply(rule, graph)
+        ruled = _apply(rule, graph, self._constants)
         if self._fused:
             fuse(graph, self._constants, ruled)
         wanted = dict(zip(outputs, graph.output_node().args[0], strict=True))  # type: ignore[arg-type]
@@ -68,12 +68,12 @@ def _copied(original: fx.Graph, outputs: tuple[str, ...]) -> fx.Graph:
     return graph
 
 
-def _apply(rule: Rule, graph: fx.Graph) -> set[fx.Node]:
+def _apply(rule: Rule, graph: fx.Graph, constants: Constants) -> set[fx.Node]:
     """Put the rule's functions in place; returns the nodes that now have one."""
-    ruled = {node for node in graph.nodes if kind(node) in rule.functions}
-    for node in ruled:
-        node.target = _renamed(rule.functions[kind(node)](node.target))
-    return ruled
+    makers = rule.makers(graph, constants)
+    for node, make in makers.items():
+        node.target = _renamed(make(node.target))
+    return set(makers)
 
 
 def _renamed(function: Callable[..., Any]) -> Callable[..., Any]:
