@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +52,22 @@ class Attribution(Result):
     def heats(self) -> list[Heat]:
         """Every map beside its picture, to be painted."""
         return [Heat(picture, values, self.signed) for picture, values in zip(self.pictures, self.maps, strict=True)]
+
+    def rows(self, chosen: Sequence[int]) -> Attribution:
+        """The same with some of the rows only."""
+        part = list(chosen)
+        arrays = {name: getattr(self, name) for name in ("pictures", "maps", "raw", "scores", "probabilities", "gap")}
+        return replace(
+            self,
+            **{name: value[part] for name, value in arrays.items() if value is not None},
+            images=tuple(self.images[row] for row in part),
+            targets=tuple(self.targets[row] for row in part),
+        )
+
+    @property
+    def smooth(self) -> bool:
+        """Whether a map has the detail of places, not of pixels: it is best seen over the picture."""
+        return self.raw is None or self.raw.ndim == 3
 
     def sheet(self, title: str = "") -> PIL.Image.Image:
         """All rows below each other: the picture, its map, and the map over the picture."""

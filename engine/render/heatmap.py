@@ -13,9 +13,9 @@ from . import colormaps
 from .image_grid import image_grid
 from .lettering import INK, MUTED, fitting, font
 
-_SIDE = 224  # pixels: smaller pictures are enlarged to about this
+SIDE = 224  # pixels: smaller pictures are enlarged to about this
 _GAP = 8
-_HEADER, _FOOTER, _BAR = 50, 26, (120, 10)
+HEADER, FOOTER, _BAR = 50, 26, (120, 10)
 _CLEAR, _COVERED = 0.1, 0.5  # strengths up to and from which the picture shows through fully and least
 _OPACITY = 0.65  # there
 
@@ -59,34 +59,34 @@ def heat_sheet(
 ) -> Image.Image:
     """A row an image: the picture as the network sees it, the map, and the map over the picture."""
     planes = np.stack([plane for heat in heats for plane in (heat.picture, heat.colours, heat.overlay)])
-    scale = max(1, round(_SIDE / max(planes.shape[1:3])))
+    scale = max(1, round(SIDE / max(planes.shape[1:3])))
     words = [text for row in captions for text in row]
     grid = image_grid(planes, columns=3, gap=_GAP, scale=scale, captions=words)
-    sheet = Image.new("RGB", (grid.width, _HEADER + grid.height + _FOOTER), "white")
-    sheet.paste(grid, (0, _HEADER))
-    _write_header(sheet, title, subtitle)
-    _write_legend(sheet, heats[0], legend)
+    sheet = Image.new("RGB", (grid.width, HEADER + grid.height + FOOTER), "white")
+    sheet.paste(grid, (0, HEADER))
+    write_header(sheet, title, subtitle)
+    low, high, note = legend
+    write_legend(sheet, heats[0].signed, (low, f"{high}; {note}"), sheet.height - FOOTER, heats[0].colormap)
     return sheet
 
 
-def _write_header(sheet: Image.Image, title: str, subtitle: str) -> None:
+def write_header(sheet: Image.Image, title: str, subtitle: str) -> None:
+    """Two lines at the top of a sheet."""
     draw = ImageDraw.Draw(sheet)
     for text, top, letters, colour in ((title, 8, font(15, bold=True), INK), (subtitle, 30, font(11), MUTED)):
         draw.text((_GAP, top), fitting(text, letters, sheet.width - 2 * _GAP), fill=colour, font=letters)
 
 
-def _write_legend(sheet: Image.Image, heat: Heat, legend: tuple[str, str, str]) -> None:
-    """The colours from first to last, with their meaning on both sides."""
+def write_legend(sheet: Image.Image, signed: bool, ends: tuple[str, str], top: int, colormap: str = "") -> None:
+    """The colours from first to last, with their meaning on both sides, `FOOTER` pixels high."""
     draw, letters = ImageDraw.Draw(sheet), font(11)
-    low, high, scale = legend
-    top = sheet.height - _FOOTER + 4
-    draw.text((_GAP, top), low, fill=MUTED, font=letters)
+    low, high = ends
+    draw.text((_GAP, top + 4), low, fill=MUTED, font=letters)
     left = _GAP + round(letters.getlength(low)) + 6
-    ramp = Heat(np.zeros((1, 1, 3), np.uint8), _ramp(heat.signed), heat.signed, colormap=heat.colormap).colours
-    sheet.paste(Image.fromarray(ramp).resize(_BAR, Image.Resampling.BILINEAR), (left, top + 3))
-    after = f"{high}; {scale}"
+    ramp = Heat(np.zeros((1, 1, 3), np.uint8), _ramp(signed), signed, colormap=colormap).colours
+    sheet.paste(Image.fromarray(ramp).resize(_BAR, Image.Resampling.BILINEAR), (left, top + 7))
     room = sheet.width - left - _BAR[0] - 6 - _GAP
-    draw.text((left + _BAR[0] + 6, top), fitting(after, letters, room), fill=MUTED, font=letters)
+    draw.text((left + _BAR[0] + 6, top + 4), fitting(high, letters, room), fill=MUTED, font=letters)
 
 
 def _ramp(signed: bool) -> np.ndarray:  # [1, 256]

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import tiny_models
 from onnxray.engine.methods.grad_cam import grad_cam
@@ -122,6 +123,68 @@ def test_broken_images_and_a_copy_that_differs_are_said(
     ],
 )
 def test_one_line_for_what_is_wrong(
+    words: list[str], message: str, network: Path, photos: Path, cli: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(photos.parent)
+    code, out, err = cli("explain", network, photos, *words)
+    assert (code, out) == (2, "")
+    assert message in err
+    assert err.count("\n") == 1
+
+
+# -- comparing ---
+
+
+def test_methods_side_by_side(network: Path, photos: Path, tmp_path: Path, cli: Run) -> None:
+    words = ["--compare-methods", "saliency,grad-cam", "-o", tmp_path / "s.png", "--save", tmp_path / "kept"]
+    code, out, err = cli("explain", network, photos, *words, "--signed", "--target", "0", "--target", "2")
+    assert code == 0, err
+    assert "Saliency of image" in out and "Grad-CAM of relu1" in out
+    assert out.count("class 0") == 3 and out.count("class 2") == 3
+    with Image.open(tmp_path / "s.png") as sheet:
+        assert sheet.width > 3 * 200 and sheet.height > 6 * 200
+    right = saliency(load(network), photos, target=[0, 2], signed=True)
+    np.testing.assert_array_equal(np.load(tmp_path / "kept.Saliency.npz")["maps"], right.maps)
+    assert (tmp_path / "kept.Grad-CAM.6.overlay.png").exists()
+
+
+def test_every_method_that_fits(photos: Path, tmp_path: Path, cli: Run) -> None:
+    """A dense network has no feature map: the CAMs are left out, and it is said why."""
+    text = """<ir_version: 8, opset_import: ["" : 17]>
+    dense (float[N, 1, 8, 8] image) => (float[N, 3] scores) <float[64, 3] w> {
+        flat = Flatten (image)
+        scores = MatMul (flat, w)
+    }"""
+    path = tmp_path / "dense.onnx"
+    onnx.save(tiny_models.model(text), path)
+    code, out, err = cli("explain", path, photos / "0.png", "--method", "all", "-o", tmp_path / "s.png")
+    assert code == 0, err
+    assert "Saliency of image" in out
+    assert "Left out: Grad-CAM: no feature map" in out
+    assert (tmp_path / "s.png").exists()
+
+
+def test_layers_side_by_side(network: Path, photos: Path, cli: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(photos.parent)
+    code, out, err = cli("explain", network, photos, "--compare-layers", "conv1,relu1")
+    assert code == 0, err
+    assert "tiny.layers.png" in out and (photos.parent / "tiny.layers.png").exists()
+    assert "conv1 of conv1" in out and "relu1 of relu1" in out
+    code, out, _ = cli("explain", network, photos, "--compare-layers", "conv1,relu1", "--json")
+    assert code == 0
+    assert [result["layer"] for result in json.loads(out)] == ["conv1", "relu1"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--compare-methods", "saliency,lime"], "no method 'lime'"),
+        (["--compare-methods", "saliency", "--layer", "conv1"], "none of these methods has an option --layer"),
+        (["--compare-layers", "conv1", "--method", "saliency"], "saliency has no option --layer"),
+        (["--compare-layers", "flat,logits"], "expected a feature map"),
+    ],
+)
+def test_one_line_for_what_cannot_be_compared(
     words: list[str], message: str, network: Path, photos: Path, cli: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(photos.parent)

@@ -1,0 +1,105 @@
+"""What `explain` runs: methods by name, with the options that each takes, one or several to compare."""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..engine.methods import ATTRIBUTIONS, attribution_method
+from ..engine.methods.attribution import Attribution, CertificateWarning
+from ..engine.model import Model
+from ..importers.errors import InputError, nearest_names
+from .images import progress_bar
+
+ALL = "all"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One method with its options."""
+
+    method: str
+    title: str
+    options: Mapping[str, Any]
+
+    def on(self, model: Model, images: Sequence[str], **common: Any) -> Attribution:
+        """Its result, with a progress bar; a certificate that failed is in the result, not a warning."""
+        with warnings.catch_warnings(), progress_bar(self.title) as progress:
+            warnings.simplefilter("ignore", CertificateWarning)
+            return _function(self.method)(model, images, **self.options, **common, progress=progress)
+
+
+def one_run(method: str, options: Mapping[str, Any]) -> Run:
+    """The method with the options that were given (not None).
+
+    Raises InputError when there is no such method, or it takes no such option.
+    """
+    name = method.replace("-", "_").lower()
+    if name not in ATTRIBUTIONS:
+        raise InputError(f"no method {method!r}; {nearest_names(name, ATTRIBUTIONS)}")
+    given = {option: value for option, value in options.items() if value is not None}
+    foreign = [option for option in given if option not in _takes(name)]
+    if foreign:
+        raise InputError(f"{name} has no option --{foreign[0]}")
+    return Run(name, ATTRIBUTIONS[name], given)
+
+
+def several_runs(methods: Sequence[str], options: Mapping[str, Any]) -> list[Run]:
+    """One after the other; "all" is every method. Each gets those of the options that it takes."""
+    names = list(ATTRIBUTIONS) if list(methods) == [ALL] else methods
+    taken = {option: value for option, value in options.items() if value is not None}
+    runs = [one_run(name, {}) for name in names]
+    for option in taken:
+        if not any(option in _takes(run.method) for run in runs):
+            raise InputError(f"none of these methods has an option --{option}")
+    return [_with(run, {key: value for key, value in taken.items() if key in _takes(run.method)}) for run in runs]
+
+
+def runs_of_layers(method: str, layers: Sequence[str], options: Mapping[str, Any]) -> list[Run]:
+    """The same method at several layers."""
+    runs = [one_run(method, {**options, "layer": layer}) for layer in layers]
+    return [Run(run.method, str(run.options["layer"]), run.options) for run in runs]
+
+
+@dataclass(frozen=True)
+class Results:
+    """What came of one run or several, all of the same images and targets."""
+
+    subject: str  # what is compared
+    found: list[Attribution]
+    titles: list[str]
+    left_out: list[str]  # a line for each method that does not fit this network
+
+
+def run_all(runs: Sequence[Run], subject: str, model: Model, images: Sequence[str], **common: Any) -> Results:
+    """Every run's result. Of several, those that do not fit are left out.
+
+    Raises InputError when none fits.
+    """
+    results = Results(subject, [], [], [])
+    for run in runs:
+        try:
+            results.found.append(run.on(model, images, **common))
+            results.titles.append(run.title)
+        except InputError as error:
+            if len(runs) == 1:
+                raise
+            results.left_out.append(f"{run.title}: {error}")
+    if not results.found:
+        raise InputError(results.left_out[0])
+    return results
+
+
+def _with(run: Run, options: Mapping[str, Any]) -> Run:
+    return Run(run.method, run.title, options)
+
+
+def _function(name: str) -> Callable[..., Attribution]:
+    return attribution_method(name)
+
+
+def _takes(name: str) -> Mapping[str, inspect.Parameter]:
+    return inspect.signature(attribution_method(name)).parameters

@@ -1,0 +1,98 @@
+"""What `explain` makes: the results of one method, or of several to compare, as tables, files and pictures."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.table import Table
+
+from ..engine import quantities
+from ..engine.methods import ATTRIBUTIONS
+from ..engine.render.comparison import Panel, comparison_sheet
+from ..engine.results import file_name, saved_files, write_bytes
+from .attributions import Results
+from .console import table_console
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+_SHEET = 24  # rows on one sheet at most
+
+
+def print_tables(results: Results) -> None:
+    """Scores and notes on stdout."""
+    first = results.found[0]
+    console = table_console()
+    table = Table("image", "explained", box=box.SIMPLE_HEAD, pad_edge=False)
+    columns = _columns(results)
+    for heading in columns:
+        table.add_column(heading, justify="right")
+    for row, image in enumerate(first.images):
+        table.add_row(Path(image).name, first.targets[row], *(values[row] for values in columns.values()))
+    console.print(table)
+    for result, title in zip(results.found, results.titles, strict=True):
+        console.print(f"{title} of {result.layer}: {result.meaning}.")
+    for note in dict.fromkeys(note for result in results.found for note in result.notes):
+        console.print(f"Note: {note}.")
+    for line in results.left_out:
+        console.print(f"Left out: {line}.")
+    console.print(f"Certificate: {first.certificate}")
+
+
+def _columns(results: Results) -> dict[str, list[str]]:
+    first = results.found[0]
+    columns = {"score": [f"{value:.4g}" for value in first.scores]}
+    if first.probabilities is not None:
+        columns["probability"] = [quantities.share(float(value)) for value in first.probabilities]
+    for result, title in zip(results.found, results.titles, strict=True):
+        if result.gap is not None:
+            name = "gap" if len(results.found) == 1 else f"gap of {title}"
+            columns[name] = [f"{value:.2g}" for value in result.gap]
+    return columns
+
+
+def save(results: Results, path: Path) -> None:
+    """The maps: under `path`, those of several each under PATH.NAME."""
+    if len(results.found) == 1:
+        results.found[0].save(path)
+        return
+    stem = saved_files(path)[0].with_suffix("")
+    for result, title in zip(results.found, results.titles, strict=True):
+        result.save(stem.with_name(f"{stem.name}.{file_name(title)}"))
+
+
+def draw(results: Results, network: str, path: Path) -> str:
+    """Write one picture, or into a folder one an image; returns what was written."""
+    rows = len(results.found[0].images)
+    if path.suffix.lower() == ".png":
+        _write(_sheet(results, network, range(min(rows, _SHEET))), path)
+        more = f" (the first {_SHEET} of {rows}; -o FOLDER draws all)" if rows > _SHEET else ""
+        return f"{path}{more}"
+    path.mkdir(parents=True, exist_ok=True)
+    for row, image in enumerate(results.found[0].images):
+        _write(_sheet(results, network, [row]), path / f"{row + 1:03}_{file_name(Path(image).stem)}.png")
+    return f"{rows} pictures in {path}"
+
+
+def _sheet(results: Results, network: str, rows: Sequence[int]) -> Image.Image:
+    first = results.found[0]
+    if len(results.found) == 1:
+        return first.rows(rows).sheet(f"{ATTRIBUTIONS[first.method]}: {network}")
+    captions = [f"{Path(first.images[row]).name}: {first.targets[row]}" for row in rows]
+    title = f"{results.subject}: {network}"
+    return comparison_sheet(captions, [_panels(results, row) for row in rows], title, "; ".join(first.notes))
+
+
+def _panels(results: Results, row: int) -> list[Panel]:
+    pairs = zip(results.found, results.titles, strict=True)
+    return [Panel(result.rows([row]).heats()[0], title, result.smooth) for result, title in pairs]
+
+
+def _write(picture: Image.Image, path: Path) -> None:
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG", optimize=True)
+    write_bytes(path, buffer.getvalue())
