@@ -14,9 +14,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .engine.gradient.certificate import certify as certify
     from .engine.methods.activations import activations as activations
+    from .engine.methods.deconvnet import deconvnet as deconvnet
+    from .engine.methods.deep_lift import deep_lift as deep_lift
+    from .engine.methods.expected_gradients import expected_gradients as expected_gradients
     from .engine.methods.grad_cam import grad_cam as grad_cam
+    from .engine.methods.guided_backprop import guided_backprop as guided_backprop
+    from .engine.methods.input_x_gradient import input_x_gradient as input_x_gradient
+    from .engine.methods.integrated_gradients import integrated_gradients as integrated_gradients
+    from .engine.methods.lrp import lrp as lrp
     from .engine.methods.predict import predict as predict
     from .engine.methods.saliency import saliency as saliency
+    from .engine.methods.segmentation import segmentation as segmentation
+    from .engine.methods.smooth_grad import smooth_grad as smooth_grad
     from .engine.model import Model as Model
     from .engine.model import load as load
     from .engine.session import Session as Session
@@ -46,6 +55,15 @@ _PUBLIC = {
     "predict": ".engine.methods.predict",
     "activations": ".engine.methods.activations",
     "saliency": ".engine.methods.saliency",
+    "input_x_gradient": ".engine.methods.input_x_gradient",
+    "guided_backprop": ".engine.methods.guided_backprop",
+    "deconvnet": ".engine.methods.deconvnet",
+    "smooth_grad": ".engine.methods.smooth_grad",
+    "integrated_gradients": ".engine.methods.integrated_gradients",
+    "expected_gradients": ".engine.methods.expected_gradients",
+    "deep_lift": ".engine.methods.deep_lift",
+    "lrp": ".engine.methods.lrp",
+    "segmentation": ".engine.methods.segmentation",
     "grad_cam": ".engine.methods.grad_cam",
     "Box": ".engine.targets",
     "Channel": ".engine.targets",

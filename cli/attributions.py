@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from ..engine.methods import ATTRIBUTIONS, attribution_method
 from ..engine.methods.attribution import Attribution, CertificateWarning
@@ -15,6 +18,45 @@ from ..importers.errors import InputError, nearest_names
 from .images import progress_bar
 
 ALL = "all"
+_PANEL = "Options of methods"
+_SHARED = ("model", "images", "target", "memory", "progress")  # what every method takes
+
+# Option -> its type, and its help. Methods' functions have the defaults.
+OPTIONS: dict[str, tuple[type, str]] = {
+    "layer": (str, "CAMs: feature map, a tensor or node. [default: the last one]"),
+    "signed": (bool, "saliency: whether the pixel should be brighter or darker."),
+    "baseline": (str, "What an image is compared with: black, mean (its own colour), blur or noise."),
+    "background": (str, "expected_gradients: a folder or glob of images to compare with."),
+    "steps": (int, "integrated_gradients: gradients on the way from the baseline."),
+    "samples": (int, "Methods that draw: how many noisy images, baselines or masks."),
+    "noise": (float, "smooth_grad: standard deviation, as a share of the image's range."),
+    "kind": (str, "smooth_grad: mean, squared or variance."),
+    "rule": (str, "lrp: epsilon, alpha-beta or composite; integrated_gradients: gauss-legendre or riemann."),
+    "unit": (str, "deconvnet: all, or strongest: only a channel's strongest place."),
+    "high": (float, "segmentation: quantile of the saliency above which colours are the object's."),
+    "low": (float, "segmentation: quantile below which they are the background's."),
+    "seed": (int, "Of everything that is drawn."),
+}
+
+
+def takes_method_options(function: Callable[..., None]) -> Callable[..., None]:
+    """A verb with a parameter `options` becomes one with all of OPTIONS; None is what was not given."""
+    signature = inspect.signature(function, eval_str=True)
+    own = [parameter for parameter in signature.parameters.values() if parameter.name != "options"]
+    more = [_parameter(name, *entry) for name, entry in OPTIONS.items()]
+
+    @functools.wraps(function)
+    def verb(model: Model, **values: Any) -> None:
+        function(model, options={name: values.pop(name) for name in OPTIONS}, **values)
+
+    verb.__signature__ = inspect.Signature([*own, *more])  # type: ignore[attr-defined]
+    return verb
+
+
+def _parameter(name: str, kind: type, text: str) -> inspect.Parameter:
+    flag = [f"--{name}"] if kind is bool else []  # no --no-signed
+    annotation = Annotated[kind | None, typer.Option(*flag, help=text, rich_help_panel=_PANEL)]
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
 
 @dataclass(frozen=True)
@@ -29,7 +71,7 @@ class Run:
         """Its result, with a progress bar; a certificate that failed is in the result, not a warning."""
         with warnings.catch_warnings(), progress_bar(self.title) as progress:
             warnings.simplefilter("ignore", CertificateWarning)
-            return _function(self.method)(model, images, **self.options, **common, progress=progress)
+            return attribution_method(self.method)(model, images, **self.options, **common, progress=progress)
 
 
 def one_run(method: str, options: Mapping[str, Any]) -> Run:
@@ -97,9 +139,7 @@ def _with(run: Run, options: Mapping[str, Any]) -> Run:
     return Run(run.method, run.title, options)
 
 
-def _function(name: str) -> Callable[..., Attribution]:
-    return attribution_method(name)
-
-
-def _takes(name: str) -> Mapping[str, inspect.Parameter]:
-    return inspect.signature(attribution_method(name)).parameters
+def _takes(name: str) -> list[str]:
+    """The options of a method's own."""
+    parameters = inspect.signature(attribution_method(name)).parameters
+    return [option for option in parameters if option not in _SHARED]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -15,12 +16,13 @@ from ...engine.model import Model
 from ...engine.results import saved_files
 from ...importers.errors import InputError
 from .. import explanation
-from ..attributions import ALL, one_run, run_all, runs_of_layers, several_runs
+from ..attributions import ALL, one_run, run_all, runs_of_layers, several_runs, takes_method_options
 from ..images import ImagesArgument, MemoryOption, keep_images, warn_assumed, warn_skipped
 from ..options import takes_model
 
 
 @takes_model
+@takes_method_options
 def explain(
     model: Model,
     images: ImagesArgument,
@@ -32,12 +34,6 @@ def explain(
             "more. Default: each image's own first class."
         ),
     ] = None,
-    layer: Annotated[
-        str | None, typer.Option(help="CAMs: feature map, a tensor or node. Default: the last one.")
-    ] = None,
-    signed: Annotated[
-        bool, typer.Option("--signed", help="saliency: whether the pixel should be brighter or darker.")
-    ] = False,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="A .png of all images, or a folder. [default: NAME.METHOD.png]"),
@@ -53,12 +49,13 @@ def explain(
     ] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     memory: MemoryOption = None,
+    *,
+    options: Mapping[str, Any],
 ) -> None:
     """Which pixels an answer depends on: heat maps, by gradients straight from the model file."""
     if output is not None and output.suffix and output.suffix.lower() != ".png" and not output.is_dir():
         raise InputError(f"-o expects a .png or a folder, found {output}")
     keep_images(images, [*(saved_files(save) if save is not None else ()), *([output] if output is not None else ())])
-    options = {"layer": layer, "signed": signed or None}
     if compare_layers is not None:
         runs = runs_of_layers(method, compare_layers.split(","), options)
         subject = f"{ATTRIBUTIONS[runs[0].method]} at several layers"

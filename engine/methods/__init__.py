@@ -12,6 +12,15 @@ if TYPE_CHECKING:
 # Which pixels decide: method -> its title on pictures.
 ATTRIBUTIONS: dict[str, str] = {
     "saliency": "Saliency",
+    "input_x_gradient": "Input × gradient",
+    "guided_backprop": "Guided backprop",
+    "deconvnet": "Deconvnet",
+    "smooth_grad": "SmoothGrad",
+    "integrated_gradients": "Integrated gradients",
+    "expected_gradients": "Expected gradients",
+    "deep_lift": "DeepLIFT",
+    "lrp": "LRP",
+    "segmentation": "Segmentation",
     "grad_cam": "Grad-CAM",
 }
 METHODS = ("predict", "activations", *ATTRIBUTIONS)

@@ -29,8 +29,8 @@ def segmentation(
     images: Images,  # files, folders, globs, or arrays [N, H, W, 3]
     *,
     target: Wanted | Sequence[Wanted] = None,  # what is explained; None: each image's own first class
-    foreground: float = 0.95,  # quantile of the saliency above which pixels show the object's colours
-    background: float = 0.30,  # quantile below which they show the background's
+    high: float = 0.95,  # quantile of the saliency above which pixels show the object's colours
+    low: float = 0.30,  # quantile below which they show the background's
     seed: int = SEED,  # of the colour models' first guess
     memory: int | str | None = None,  # what the process may hold: 2GB
     progress: Progress | None = None,
@@ -48,24 +48,24 @@ def segmentation(
         scores, gradient = image_gradients(model, batch, wanted, memory)
         salient = np.abs(gradient).max(1)
         pictures = [displayable(picture, model.spec) for picture in batch]
-        masks = [cut(cv2, *pair, foreground, background, seed) for pair in zip(pictures, salient, strict=True)]
+        masks = [cut(cv2, *pair, high, low, seed) for pair in zip(pictures, salient, strict=True)]
         return Maps(scores, np.stack(masks).astype(np.float32), image, salient)
 
     image = image_input(model)[0]
-    options = {"foreground": foreground, "background": background, "seed": seed}
+    options = {"high": high, "low": low, "seed": seed}
     method = Method("segmentation", _MEANING, explain, ends=("outside", "inside"), settings=options)
     return attribution(model, images, target, method, progress)
 
 
 def cut(
-    cv2: ModuleType, picture: np.ndarray, salient: np.ndarray, foreground: float, background: float, seed: int
+    cv2: ModuleType, picture: np.ndarray, salient: np.ndarray, high: float, low: float, seed: int
 ) -> np.ndarray:  # [H, W, 3] uint8, [H, W] -> [H, W] bool
     """The object; nothing where the saliency map is blank."""
     smooth = cv2.GaussianBlur(salient, (0, 0), _BLUR * min(salient.shape))
-    low, high = np.quantile(smooth, [background, foreground])
+    least, most = np.quantile(smooth, [low, high])
     labels = np.full(salient.shape, cv2.GC_PR_BGD, np.uint8)
-    labels[smooth > high] = cv2.GC_PR_FGD
-    labels[smooth <= low] = cv2.GC_BGD
+    labels[smooth > most] = cv2.GC_PR_FGD
+    labels[smooth <= least] = cv2.GC_BGD
     if not (labels == cv2.GC_PR_FGD).any():
         return np.zeros(salient.shape, bool)
     cv2.setRNGSeed(seed)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxray
 import pytest
 import tiny_models
+from onnxray.cli.attributions import OPTIONS
+from onnxray.engine.methods import ATTRIBUTIONS, attribution_method
 from onnxray.engine.methods.grad_cam import grad_cam
 from onnxray.engine.methods.saliency import saliency
 from onnxray.engine.model import Model, load
@@ -192,3 +196,11 @@ def test_one_line_for_what_cannot_be_compared(
     assert (code, out) == (2, "")
     assert message in err
     assert err.count("\n") == 1
+
+
+def test_every_option_of_every_method_is_on_the_command_line() -> None:
+    taken = {name: set(inspect.signature(attribution_method(name)).parameters) for name in ATTRIBUTIONS}
+    shared = {"model", "images", "target", "memory", "progress"}
+    assert all(shared <= names for names in taken.values())
+    assert set.union(*taken.values()) - shared == set(OPTIONS)
+    assert all(callable(getattr(onnxray, name)) for name in ATTRIBUTIONS)

@@ -51,7 +51,7 @@ def test_batches_give_what_single_images_give() -> None:
     many = np.random.default_rng(1).integers(0, 256, (3, 8, 8, 3), dtype=np.uint8)
     whole = segmentation(model, many)
     assert set(np.unique(whole.maps)) <= {0, 1}
-    assert whole.settings == {"foreground": 0.95, "background": 0.3, "seed": 0}
+    assert whole.settings == {"high": 0.95, "low": 0.3, "seed": 0}
     for row in range(3):
         np.testing.assert_array_equal(whole.maps[row], segmentation(model, many[row : row + 1]).maps[0])
 
