@@ -11,7 +11,7 @@ from ..images import Images
 from ..targets import Target
 from .attributing import Progress, Wanted, attribution
 from .attribution import Attribution, Maps, Method
-from .feature_maps import enlarged, feature_map, image_size
+from .feature_maps import enlarged, feature_gradients, image_size
 
 if TYPE_CHECKING:
     from ..model import Model
@@ -24,7 +24,7 @@ def grad_cam(
     images: Images,  # files, folders, globs, or arrays [N, H, W, 3]
     *,
     target: Wanted | Sequence[Wanted] = None,  # what is explained; None: each image's own first class
-    layer: str | None = None,  # feature map [N, C, H, W], a tensor or its node; None: the last one
+    layer: str | None = None,  # feature map [N, C, H, W] or tokens, a tensor or its node; None: the last one
     memory: int | str | None = None,  # what the process may hold: 2GB
     progress: Progress | None = None,
 ) -> Attribution:
@@ -36,11 +36,9 @@ def grad_cam(
     """
 
     def explain(batch: np.ndarray, wanted: Target) -> Maps:
-        network = model.torch()  # where nothing has gradients, that is said, not that there is no feature map
-        looked_at = feature_map(model, layer, wanted)
-        found = network.gradients(batch, wanted, [looked_at], memory=memory)
-        maps = class_activation(found.values[looked_at], found.gradients[looked_at])
-        return Maps(found.scores, enlarged(maps, image_size(model)), looked_at, maps)
+        found = feature_gradients(model, layer, batch, wanted, memory)
+        maps = class_activation(found.features, found.gradients)
+        return Maps(found.scores, enlarged(maps, image_size(model)), found.tensor, maps)
 
     method = Method("grad_cam", _MEANING, explain, settings={"layer": layer})
     return attribution(model, images, target, method, progress)

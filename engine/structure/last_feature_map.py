@@ -1,4 +1,4 @@
-"""The last feature map that a tensor is computed from: where Grad-CAM looks."""
+"""The last feature map, or grid of tokens, that a tensor is computed from: where Grad-CAM looks."""
 
 from __future__ import annotations
 
@@ -6,7 +6,11 @@ from collections.abc import Callable, Iterable
 
 from ...importers.errors import InputError
 from .graph import Graph, Node
+from .last_tokens import last_tokens, mixes
+from .places import is_feature_map, places
 from .semantics import constant_tensors, operands
+
+__all__ = ["is_feature_map", "last_feature_map"]
 
 _MIXES = ("Conv", "ConvTranspose", "QLinearConv", "ConvInteger", "Gemm", "MatMul", "QLinearMatMul", "MatMulInteger")
 # Behind the last convolution's answer: they make it coarser or hand it on, and say nothing new.
@@ -15,29 +19,29 @@ _PASSING = (
     *("QuantizeLinear", "DequantizeLinear", "com.microsoft.QLinearAveragePool"),
 )
 _TO_CHANNELS_LAST = (0, 2, 3, 1)
+_TO_TOKENS = (0, 2, 1)  # and back
 _NAME_ONE = "name a layer [N, C, H, W], or take saliency"
 
 
-def last_feature_map(graph: Graph, tensor: str) -> str:
+def last_feature_map(graph: Graph, tensor: str, image: tuple[int, int] = (1, 1)) -> str:
     """The last [N, C, H, W] of more than one place before `tensor`'s pooling or flattening; of a tensor that is a map
-    itself, what its last convolution reads.
+    itself, what its last convolution reads; where there is none, the last tokens that all influence `tensor`.
 
     Poolings behind the last convolution are stepped over, so that of VGG it is the ReLU of conv5_3 and not the pooling.
-    Raises InputError when there is none: a network of dense layers, or one that reasons in tokens.
+    `image`: height and width of the image, whose proportions a grid of tokens has.
+    Raises InputError when there is none: a network of dense layers, or of tokens that are no grid.
     """
     constant = constant_tensors(graph)
     walk = _Walk(graph, constant)
     found = walk.behind_last_mixing(tensor) if is_feature_map(graph, tensor) else walk.into_head(tensor)
-    maps = [name for name in found if is_feature_map(graph, name) and name in graph.producers]
+    computed = [name for name in found if name in graph.producers and not mixes(graph, name, constant)]
+    maps = [name for name in computed if is_feature_map(graph, name)]
     if not maps:
-        raise InputError(_why_none(graph, tensor, found))
+        tokens = last_tokens(graph, found, lambda name: places(graph, name, image, constant) is not None, constant)
+        if not tokens:
+            raise InputError(_why_none(graph, tensor, found))
+        return tokens
     return _before_pooling(graph, max(maps, key=lambda name: graph.producers[name].index))
-
-
-def is_feature_map(graph: Graph, tensor: str) -> bool:
-    """Whether the tensor is [N, C, H, W] with more than one place."""
-    shape = graph.shape(tensor)
-    return shape is not None and len(shape) == 4 and (shape[2] or 2) * (shape[3] or 2) > 1
 
 
 class _Walk:
@@ -81,8 +85,11 @@ class _Walk:
         return (name for name in operands(node) if name not in self.constant)
 
     def _unflattened(self, name: str) -> str:
-        """[N, C, places] is a flattened map where a Reshape or Flatten made it of [N, C, H, W]."""
+        """[N, C, places] is a flattened map where a Reshape or Flatten made it of [N, C, H, W], and tokens where a
+        Transpose made it of [N, places, C]."""
         node, shape = self.graph.producers.get(name), self.graph.shape(name)
+        if node is not None and node.op == "Transpose" and tuple(node.attribute("perm") or ()) == _TO_TOKENS:
+            return self._unflattened(node.inputs[0])
         if node is None or node.op not in ("Reshape", "Flatten") or shape is None or len(shape) != 3:
             return name
         before = self.graph.shape(node.inputs[0])
