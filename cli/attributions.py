@@ -55,7 +55,8 @@ def takes_method_options(function: Callable[..., None]) -> Callable[..., None]:
 
 def _parameter(name: str, kind: type, text: str) -> inspect.Parameter:
     flag = [f"--{name}"] if kind is bool else []  # no --no-signed
-    annotation = Annotated[kind | None, typer.Option(*flag, help=text, rich_help_panel=_PANEL)]
+    optional: Any = kind | None
+    annotation = Annotated[optional, typer.Option(*flag, help=text, rich_help_panel=_PANEL)]
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
 
