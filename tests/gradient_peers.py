@@ -8,7 +8,8 @@ from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import onnxray
@@ -19,6 +20,9 @@ from onnxray.engine.model import Model
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
+
+if TYPE_CHECKING:
+    from onnxray.engine.gradient.certificate import BridgeCertificate
 
 MEAN, SCALE = (120.0, 110.0, 100.0), (1 / 60, 1 / 55, 1 / 50)
 RELATIVE = 1e-4  # the largest difference of two maps, as a share of the largest value
@@ -82,8 +86,10 @@ def pictures(count: int, side: int, seed: int = 1) -> np.ndarray:  # [count, sid
 
 
 def in_double(model: Model) -> Model:
-    """The model, whose gradients are from now on computed in float64."""
+    """The model, whose gradients are from now on computed in float64, and uncertified: that takes seconds, and has
+    tests of its own."""
     model._torch[None, None] = model.torch(precision=torch.float64)
+    model._certificate = cast("BridgeCertificate", SimpleNamespace(passed=True, summary=lambda: "not made"))
     return model
 
 
