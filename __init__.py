@@ -14,16 +14,24 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .engine.gradient.certificate import certify as certify
     from .engine.methods.activations import activations as activations
+    from .engine.methods.cam import cam as cam
     from .engine.methods.deconvnet import deconvnet as deconvnet
     from .engine.methods.deep_lift import deep_lift as deep_lift
+    from .engine.methods.eigen_cam import eigen_cam as eigen_cam
     from .engine.methods.expected_gradients import expected_gradients as expected_gradients
     from .engine.methods.grad_cam import grad_cam as grad_cam
+    from .engine.methods.grad_cam_plus_plus import grad_cam_plus_plus as grad_cam_plus_plus
     from .engine.methods.guided_backprop import guided_backprop as guided_backprop
+    from .engine.methods.guided_grad_cam import guided_grad_cam as guided_grad_cam
     from .engine.methods.input_x_gradient import input_x_gradient as input_x_gradient
     from .engine.methods.integrated_gradients import integrated_gradients as integrated_gradients
+    from .engine.methods.layer_cam import layer_cam as layer_cam
     from .engine.methods.lrp import lrp as lrp
     from .engine.methods.predict import predict as predict
+    from .engine.methods.recipro_cam import recipro_cam as recipro_cam
+    from .engine.methods.rise import rise as rise
     from .engine.methods.saliency import saliency as saliency
+    from .engine.methods.score_cam import score_cam as score_cam
     from .engine.methods.segmentation import segmentation as segmentation
     from .engine.methods.smooth_grad import smooth_grad as smooth_grad
     from .engine.model import Model as Model
@@ -63,8 +71,16 @@ _PUBLIC = {
     "expected_gradients": ".engine.methods.expected_gradients",
     "deep_lift": ".engine.methods.deep_lift",
     "lrp": ".engine.methods.lrp",
-    "segmentation": ".engine.methods.segmentation",
+    "cam": ".engine.methods.cam",
     "grad_cam": ".engine.methods.grad_cam",
+    "grad_cam_plus_plus": ".engine.methods.grad_cam_plus_plus",
+    "layer_cam": ".engine.methods.layer_cam",
+    "eigen_cam": ".engine.methods.eigen_cam",
+    "score_cam": ".engine.methods.score_cam",
+    "recipro_cam": ".engine.methods.recipro_cam",
+    "guided_grad_cam": ".engine.methods.guided_grad_cam",
+    "rise": ".engine.methods.rise",
+    "segmentation": ".engine.methods.segmentation",
     "Box": ".engine.targets",
     "Channel": ".engine.targets",
     "ClassProbability": ".engine.targets",

@@ -7,15 +7,19 @@ import inspect
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..engine.images import Images
 from ..engine.methods import ATTRIBUTIONS, attribution_method
 from ..engine.methods.attribution import Attribution, CertificateWarning
 from ..engine.model import Model
 from ..importers.errors import InputError, nearest_names
 from .images import progress_bar
+
+if TYPE_CHECKING:
+    from ..engine.metrics.check import SanityCheck
 
 ALL = "all"
 _PANEL = "Options of methods"
@@ -33,6 +37,8 @@ OPTIONS: dict[str, tuple[type, str]] = {
     "kind": (str, "smooth_grad: mean, squared or variance."),
     "rule": (str, "lrp: epsilon, alpha-beta or composite; integrated_gradients: gauss-legendre or riemann."),
     "unit": (str, "deconvnet: all, or strongest: only a channel's strongest place."),
+    "grid": (int, "rise: cells of a mask along each side."),
+    "share": (float, "rise: of a mask's cells that are seen."),
     "high": (float, "segmentation: quantile of the saliency above which colours are the object's."),
     "low": (float, "segmentation: quantile below which they are the background's."),
     "seed": (int, "Of everything that is drawn."),
@@ -68,11 +74,23 @@ class Run:
     title: str
     options: Mapping[str, Any]
 
+    def call(self, model: Model, images: Images, **more: Any) -> Attribution:
+        """The method on images, with its options."""
+        return attribution_method(self.method)(model, images, **self.options, **more)
+
     def on(self, model: Model, images: Sequence[str], **common: Any) -> Attribution:
         """Its result, with a progress bar; a certificate that failed is in the result, not a warning."""
         with warnings.catch_warnings(), progress_bar(self.title) as progress:
             warnings.simplefilter("ignore", CertificateWarning)
-            return attribution_method(self.method)(model, images, **self.options, **common, progress=progress)
+            return self.call(model, images, **common, progress=progress)
+
+    def checked(self, found: Attribution, model: Model, images: Sequence[str], target: Any, memory: Any) -> SanityCheck:
+        """What its result is worth."""
+        from ..engine.metrics.check import sanity_check
+
+        with warnings.catch_warnings(), progress_bar(f"checking {self.title}") as progress:
+            warnings.simplefilter("ignore", CertificateWarning)
+            return sanity_check(model, found, images, self.call, target=target, memory=memory, progress=progress)
 
 
 def one_run(method: str, options: Mapping[str, Any]) -> Run:
@@ -115,18 +133,24 @@ class Results:
     found: list[Attribution]
     titles: list[str]
     left_out: list[str]  # a line for each method that does not fit this network
+    checks: list[SanityCheck]  # of each result, where they were asked for
 
 
-def run_all(runs: Sequence[Run], subject: str, model: Model, images: Sequence[str], **common: Any) -> Results:
+def run_all(
+    runs: Sequence[Run], subject: str, model: Model, images: Sequence[str], *, check: bool, target: Any, memory: Any
+) -> Results:
     """Every run's result. Of several, those that do not fit are left out.
 
     Raises InputError when none fits.
     """
-    results = Results(subject, [], [], [])
+    results = Results(subject, [], [], [], [])
     for run in runs:
         try:
-            results.found.append(run.on(model, images, **common))
+            found = run.on(model, images, target=target, memory=memory)
+            checks = [run.checked(found, model, images, target, memory)] if check else []
+            results.found.append(found)
             results.titles.append(run.title)
+            results.checks.extend(checks)
         except InputError as error:
             if len(runs) == 1:
                 raise

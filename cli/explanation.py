@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.table import Table
@@ -19,6 +19,8 @@ from .console import table_console
 
 if TYPE_CHECKING:
     from PIL import Image
+
+    from ..engine.metrics.check import SanityCheck
 
 _SHEET = 24  # rows on one sheet at most
 
@@ -38,9 +40,30 @@ def print_tables(results: Results) -> None:
         console.print(f"{title} of {result.layer}: {result.meaning}.")
     for note in dict.fromkeys(note for result in results.found for note in result.notes):
         console.print(f"Note: {note}.")
+    for check, title in zip(results.checks, results.titles, strict=False):  # there may be none
+        console.print(_check_table(check, title))
     for line in results.left_out:
         console.print(f"Left out: {line}.")
     console.print(f"Certificate: {first.certificate}")
+
+
+def _check_table(check: SanityCheck, title: str) -> Table:
+    table = Table(f"check of {title}", box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in ("value", "reference"):
+        table.add_column(heading, justify="right")
+    table.add_column("good is")
+    for row in check.checks:
+        numbers = ("–" if value is None else f"{value:.3g}" for value in (row.value, row.reference))
+        table.add_row(row.name, *numbers, row.good)
+    return table
+
+
+def plain(results: Results) -> Any:
+    """As data for JSON: one result, or a list of several."""
+    entries = [result.to_json() for result in results.found]
+    for entry, check in zip(entries, results.checks, strict=False):  # there may be no checks
+        entry["checks"] = check.to_json()["checks"]
+    return entries if len(entries) + len(results.left_out) > 1 else entries[0]
 
 
 def _columns(results: Results) -> dict[str, list[str]]:

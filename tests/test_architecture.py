@@ -29,7 +29,7 @@ ENGINE_LEVELS = (
     {"results", "quantities"},
     {"image_files", "providers"},
     {"images", "structure", "render"},
-    {"batching", "feeds", "model", "session", "streaming", "targets"},
+    {"batching", "feeds", "model", "remainder", "session", "streaming", "targets"},
     {"gradient"},
     {"optvis", "dataset", "profiling"},
     {"methods"},

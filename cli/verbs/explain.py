@@ -47,6 +47,12 @@ def explain(
     save: Annotated[
         Path | None, typer.Option(metavar="PATH", help="Keep the maps: PATH.npz, a .png each, all else in PATH.json.")
     ] = None,
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check", help="Test the maps: do they find what the score depends on, do they need the network?"
+        ),
+    ] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     memory: MemoryOption = None,
     *,
@@ -63,15 +69,14 @@ def explain(
         subject, runs = "Methods", several_runs((compare_methods or method).split(","), options)
     else:
         subject, runs = method, [one_run(method, options)]
-    results = run_all(runs, subject, model, images, target=target or None, memory=memory)
+    results = run_all(runs, subject, model, images, check=check, target=target or None, memory=memory)
     if save is not None:
         explanation.save(results, save)
     if output is not None or not json_:
         compared = "methods" if compare_methods else "layers" if compare_layers else method
         written = explanation.draw(results, model.name, output or Path(f"{model.name}.{compared}.png"))
     if json_:
-        plain = [result.to_json() for result in results.found]
-        print(json.dumps(plain if len(runs) > 1 else plain[0], indent=1))
+        print(json.dumps(explanation.plain(results), indent=1))
     else:
         explanation.print_tables(results)
         print(written)

@@ -20,8 +20,16 @@ ATTRIBUTIONS: dict[str, str] = {
     "expected_gradients": "Expected gradients",
     "deep_lift": "DeepLIFT",
     "lrp": "LRP",
-    "segmentation": "Segmentation",
+    "cam": "CAM",
     "grad_cam": "Grad-CAM",
+    "grad_cam_plus_plus": "Grad-CAM++",
+    "layer_cam": "LayerCAM",
+    "eigen_cam": "Eigen-CAM",
+    "score_cam": "Score-CAM",
+    "recipro_cam": "Recipro-CAM",
+    "guided_grad_cam": "Guided Grad-CAM",
+    "rise": "RISE",
+    "segmentation": "Segmentation",
 }
 METHODS = ("predict", "activations", *ATTRIBUTIONS)
 

@@ -204,3 +204,14 @@ def test_every_option_of_every_method_is_on_the_command_line() -> None:
     assert all(shared <= names for names in taken.values())
     assert set.union(*taken.values()) - shared == set(OPTIONS)
     assert all(callable(getattr(onnxray, name)) for name in ATTRIBUTIONS)
+
+
+def test_maps_are_checked(network: Path, photos: Path, tmp_path: Path, cli: Run) -> None:
+    words = ["--method", "deep_lift", "--check", "-o", tmp_path / "s.png"]
+    code, out, err = cli("explain", network, photos / "0.png", *words)
+    assert code == 0, err
+    for line in ("check of DeepLIFT", "completeness gap", "insertion AUC", "every layer random"):
+        assert line in out
+    code, out, _ = cli("explain", network, photos / "0.png", *words, "--json")
+    assert code == 0
+    assert [row["name"] for row in json.loads(out)["checks"]][:2] == ["completeness gap", "deletion AUC"]
