@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _MEANING = "the mean score of masked images in which the pixel is seen, above the lowest of all pixels"
 _MASKED = "what a mask hides has the network's input 0: the mean colour that preprocessing subtracts"
 _AT_ONCE = 32  # masks that are held
+_NEVER_SEEN = 1e-9  # of a sum of masks: no mask shows the pixel
 
 
 def rise(
@@ -30,21 +31,23 @@ def rise(
     images: Images,  # files, folders, globs, or arrays [N, H, W, 3]
     *,
     target: Wanted | Sequence[Wanted] = None,  # what is explained; None: each image's own first class
-    samples: int = 4000,  # masks; the noise of a map falls with their square root
+    samples: int = 2000,  # masks; the noise of a map falls with their square root
     grid: int = 7,  # cells of a mask along each side of the image
     share: float = 0.5,  # of the cells are seen
     seed: int = SEED,
     memory: int | str | None = None,  # what the process may hold: 2GB
     progress: Progress | None = None,
 ) -> Attribution:
-    """The mean of random masks, each weighted with the score of the image seen through it. No gradients, no layer.
+    """For each pixel the mean score of the image under random masks that show it. No gradients, no layer.
 
     Maps are [N, H, W] float32, in units of the score, each counted from its lowest pixel; `raw` are the paper's own,
     [N, H, W]. A mask is a grid of cells that are seen or hidden, enlarged bilinearly and shifted by part of a cell;
     what it hides has the network's input 0. All images get the same masks. An image takes a forward pass a mask.
+    The mean is over the masks as they were drawn, where equation 6 divides by the `share` that they have on average:
+    else the part of the score that no mask changes, which is large for scores before the softmax, would show the masks.
     The paper takes the class's probability: `ClassProbability` as target.
     Raises InputError when an option has no meaning, the target is not in the network, or no image can be read.
-    Source: Petsiuk, Das and Saenko 2018, RISE, arXiv:1806.07421, equation 6 and section 3.2.
+    Source: Petsiuk, Das and Saenko 2018, RISE, arXiv:1806.07421, equations 3 and 6, section 3.2.
     """
     check_count("samples", samples)
     check_count("grid", grid, least=2)
@@ -53,10 +56,11 @@ def rise(
 
     def explain(batch: np.ndarray, wanted: Target) -> Maps:
         seen = versions_scores(model, (dimmed(batch, mask, model.spec) for mask in drawn()), wanted, memory)
-        maps = np.zeros((len(batch), *size))
+        sums, weights = np.zeros((len(batch), *size)), np.zeros(size)
         for mask, scores in zip(drawn(), seen, strict=True):
-            maps += scores[:, None, None] * mask
-        maps /= share * samples  # eq. 6
+            sums += scores[:, None, None] * mask
+            weights += mask
+        maps = sums / np.maximum(weights, _NEVER_SEEN)  # eq. 3 and 6
         return Maps(forward(model, batch, wanted, (), memory)[0], above_least(maps), image_input(model)[0], maps)
 
     def drawn() -> Iterator[np.ndarray]:
