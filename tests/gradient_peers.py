@@ -44,6 +44,11 @@ class Peer:
         """The pictures as both take them."""
         return self.prepared(self.pictures)
 
+    def of_float32(self, x: Tensor) -> Tensor:
+        """The module of inputs rounded as those of the file are, which a step on the way from one image to another
+        needs."""
+        return self.module(x.float().double())  # type: ignore[no-any-return]
+
     def prepared(self, pictures: np.ndarray) -> Tensor:
         """Any pictures as both take them."""
         shape = (1, 3, *self.pictures.shape[1:3])

@@ -55,11 +55,12 @@ def expected_gradients(
     places = generator.random(samples)
 
     def explain(batch: np.ndarray, wanted: Target) -> Maps:
+        end = batch.astype(np.float64)
         drawn = [starts.images[number] for number in starts.drawn]
-        versions = ((start + a * (batch - start)).astype(batch.dtype) for start, a in zip(drawn, places, strict=True))
-        total = np.zeros(channels_first(batch, model.spec).shape)  # float64
+        versions = ((start + a * (end - start)).astype(batch.dtype) for start, a in zip(drawn, places, strict=True))
+        total = np.zeros_like(channels_first(end, model.spec))
         for start, (_, gradient) in zip(drawn, versions_gradients(model, versions, wanted, memory), strict=True):
-            total += channels_first(batch - start, model.spec) * gradient
+            total += channels_first(end - start, model.spec) * gradient
         raw = total / samples
         scores = image_scores(model, batch, wanted)
         change = scores - starts.mean(lambda start: image_scores(model, np.repeat(start[None], len(batch), 0), wanted))

@@ -50,9 +50,9 @@ def integrated_gradients(
 
     def explain(batch: np.ndarray, wanted: Target) -> Maps:
         origin = baseline_inputs(model, batch, baseline, seed)
-        way = batch - origin
+        way = batch.astype(np.float64) - origin
         versions = ((origin + place * way).astype(batch.dtype) for place in places)
-        mean = np.zeros(channels_first(batch, model.spec).shape)  # float64
+        mean = np.zeros_like(channels_first(way, model.spec))
         for weight, (_, gradient) in zip(weights, versions_gradients(model, versions, wanted, memory), strict=True):
             mean += weight * gradient
         raw = channels_first(way, model.spec) * mean
