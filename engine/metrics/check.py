@@ -33,7 +33,7 @@ class Check:
     """One number, and what to hold it against."""
 
     name: str
-    value: float  # mean over the rows; NaN: it says nothing here
+    value: float | None  # mean over the rows; None: no row has one
     reference: float | None  # the same of a random map, or the bound; None: there is none
     good: str  # what good looks like
 
@@ -132,7 +132,7 @@ def _forgotten(forgetting: Randomisation) -> list[Check]:
     return checks
 
 
-def _mean(values: np.ndarray) -> float:
-    """Over those that say something."""
+def _mean(values: np.ndarray) -> float | None:
+    """Over those that say something: a flat map has no correlation, a score that stays no share."""
     known = values[np.isfinite(values)]
-    return float(known.mean()) if known.size else float("nan")
+    return float(known.mean()) if known.size else None

@@ -44,9 +44,9 @@ def max_sensitivity(
     seed: int = SEED,
     progress: Progress | None = None,
 ) -> MaxSensitivity:
-    """The largest |Phi(x + e) - Phi(x)| / |Phi(x)| over random changes e of the image x, uniform within `radius`; Phi are
-    the method's raw values. The changes are the same for all images, which stay within 0 to 255 and are taken as the
-    network sees them, in whole grey levels.
+    """The largest |Phi(x + e) - Phi(x)| / |Phi(x)| over random changes e of the image x, uniform within `radius`: Phi
+    is what the method gives raw. All images get the same changes, stay within 0 to 255, and are taken as the network
+    sees them, in whole grey levels.
 
     Raises InputError as the method does, or when there is no sample or no radius.
     Source: Yeh, Hsieh, Suggala, Inouye and Ravikumar 2019, arXiv:1901.09392, definition 3.1, estimated by sampling;
@@ -66,7 +66,7 @@ def max_sensitivity(
         values = np.concatenate([values_of(part) for part in found])
         changes.append(_largest_changes(values.reshape(1 + samples, len(seen.targets), -1)))
         names += [seen.name] * len(seen.targets)
-        labels += found[0].targets[: len(seen.targets)]
+        labels += seen.labels
         method_name = found[0].method
     settings = {"radius": radius, "samples": samples, "seed": seed}
     return MaxSensitivity(method_name, tuple(names), tuple(labels), np.concatenate(changes), settings)

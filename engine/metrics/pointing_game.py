@@ -98,5 +98,7 @@ def _point(values: np.ndarray, size: tuple[int, ...], model: Model) -> tuple[flo
 
 
 def _distance(point: np.ndarray, mask: np.ndarray) -> float:
+    """From a point to the nearest pixel of the mask; 0 inside of one."""
     rows, columns = np.nonzero(mask)
-    return float(np.hypot(columns - point[0], rows - point[1]).min())
+    beside, above = (np.maximum(np.abs(apart) - 0.5, 0) for apart in (columns - point[0], rows - point[1]))
+    return float(np.hypot(beside, above).min())

@@ -137,7 +137,7 @@ def _maps(method: Explains, model: Model, seen: Sequence[Explained]) -> _Maps:
         next(explained_versions(method, model, [displayable(entry.image, model.spec)], entry.targets)) for entry in seen
     ]
     names = tuple(entry.name for entry in seen for _ in entry.targets)
-    labels = tuple(label for result in found for label in result.targets)
+    labels = tuple(label for entry in seen for label in entry.labels)
     return _Maps(found[0].method, names, labels, np.concatenate([result.maps for result in found]))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, is_dataclass, replace
-from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -12,15 +11,14 @@ import numpy as np
 from ...importers.errors import InputError
 from ..images import ImageBatches, Images
 from ..methods.attributing import Progress, Wanted, wanted_targets
-from ..targets import ClassProbability, ClassScore, Function, Mask, Target, settled
+from ..methods.forward import versions_scores
+from ..targets import ClassProbability, ClassScore, Mask, Target, settled
 
 if TYPE_CHECKING:
     from ..methods.attribution import Attribution
     from ..model import Model
 
 Targets: TypeAlias = Wanted | Sequence[Wanted]  # one or several, as the methods take them
-
-_AT_ONCE = 32  # versions in a run; with a memory budget at most
 
 
 @dataclass(frozen=True)
@@ -30,6 +28,7 @@ class Explained:
     name: str
     image: np.ndarray  # one of the network's inputs, [C, H, W] or [H, W, C]
     targets: tuple[Target, ...]  # settled
+    labels: tuple[str, ...]  # what captions call them
 
 
 @dataclass(frozen=True)
@@ -46,8 +45,9 @@ def explained(model: Model, images: Images, target: Targets, progress: Progress 
     wanted = wanted_targets(target, model)
     batches = ImageBatches(images, model, 1)
     for number, (paths, batch) in enumerate(batches):
-        targets = (_decided(_of_image(entry, number), model, batch) for entry in wanted)
-        yield Explained(str(paths[0]), batch[0], tuple(targets))
+        targets = [_of_image(settled(_of_image(entry, number), model, batch), 0) for entry in wanted]
+        labels = tuple(entry.labels(1)[0] for entry in targets)
+        yield Explained(str(paths[0]), batch[0], tuple(_bounded(entry, model, batch) for entry in targets), labels)
         if progress is not None:
             progress(batches.consumed, len(batches))
 
@@ -61,8 +61,8 @@ def rows(
     """
     number = 0
     for seen in explained(model, images, target, progress):
-        for entry in seen.targets:
-            _check_same(found, number, seen.name, entry.labels(1)[0])
+        for entry, label in zip(seen.targets, seen.labels, strict=True):
+            _check_same(found, number, seen.name, label)
             yield Row(number, seen.image, entry)
             number += 1
     if number < len(found.images):
@@ -75,14 +75,9 @@ def scores(
     versions: Iterable[np.ndarray],  # of that image, each one of the network's inputs
     memory: int | str | None = None,  # what the process may hold: 2GB
 ) -> np.ndarray:  # [versions] float64
-    """The score of each version; as many run at once as fit `memory`."""
-    session = model.session() if memory is None else model.session(memory=memory)
-    tensor = target.tensor(model)
-    size = session.batching.slice_size(_AT_ONCE, [tensor], session.memory)
-    waiting, found = iter(versions), []
-    while group := list(islice(waiting, size)):
-        found.append(_score(target, session.run(np.stack(group), [tensor])[tensor]))
-    return np.concatenate(found)
+    """The score of each version, on onnxruntime; a few run together."""
+    found = versions_scores(model, (version[None] for version in versions), target, memory)
+    return np.concatenate(list(found)).astype(np.float64)
 
 
 def probability_where_class(target: Target, model: Model) -> Target:
@@ -92,23 +87,14 @@ def probability_where_class(target: Target, model: Model) -> Target:
     return ClassProbability(target.index).settle(model, {})
 
 
-def _score(target: Target, value: np.ndarray) -> np.ndarray:  # [n, …] -> [n] float64
-    if isinstance(target, Function):
-        import torch  # which a user's function may rely on
-
-        return np.asarray(target.score(torch.from_numpy(value)), np.float64)
-    return np.asarray(target.score(value), np.float64)
-
-
-def _decided(target: Target, model: Model, batch: np.ndarray) -> Target:  # batch: [1, …]
-    """Settled for one image, so that it holds for any number of its versions."""
-    target = _of_image(settled(target, model, batch), 0)
-    if isinstance(target, Mask) and target.mask is None:
-        tensor = target.tensor(model)
-        planes = model.session().run(batch, [tensor])[tensor]
-        target.score(planes)  # says so where the class is nowhere first
-        return replace(target, mask=planes[0].argmax(0) == target.channel)
-    return target
+def _bounded(target: Target, model: Model, batch: np.ndarray) -> Target:  # batch: [1, …]
+    """A mask that is where the network says is where it says so of this image; other targets as they are."""
+    if not isinstance(target, Mask) or target.mask is not None:
+        return target
+    tensor = target.tensor(model)
+    planes = model.session().run(batch, [tensor])[tensor]
+    target.score(planes)  # says so where the class is nowhere first
+    return replace(target, mask=planes[0].argmax(0) == target.channel)
 
 
 def _of_image(target: Any, image: int) -> Any:
