@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -75,13 +76,12 @@ def rise(
 def random_masks(
     samples: int, grid: int, share: float, size: tuple[int, int], seed: int
 ) -> Iterator[np.ndarray]:  # each [H, W] float32 in 0..1
-    """Masks of the image's size (section 3.2); the same ones for the same arguments."""
+    """Masks of the image's size (section 3.2); the same ones for the same seed, and the first of them for less."""
     generator = np.random.default_rng(seed)
     cell = [-(-side // grid) for side in size]  # rounded up, so that a shifted mask covers the image
     whole = ((grid + 1) * cell[0], (grid + 1) * cell[1])
     for start in range(0, samples, _AT_ONCE):
-        count = min(_AT_ONCE, samples - start)
-        cells = generator.random((count, grid, grid)) < share
-        shifts = generator.integers(0, cell, (count, 2))
-        for mask, (down, right) in zip(enlarged(cells, whole), shifts, strict=True):
+        cells = generator.random((_AT_ONCE, grid, grid)) < share
+        shifts = generator.integers(0, cell, (_AT_ONCE, 2))
+        for mask, (down, right) in islice(zip(enlarged(cells, whole), shifts, strict=True), samples - start):
             yield mask[down : down + size[0], right : right + size[1]]
