@@ -16,7 +16,7 @@ At the target relevance begins as value times gradient of the score: for a logit
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -154,8 +154,9 @@ def _variable(arguments: Sequence[Any]) -> list[int]:
     return [place for place, entry in enumerate(arguments) if isinstance(entry, torch.Tensor) and entry.requires_grad]
 
 
-def _with(arguments: Sequence[Any], **values: Any) -> list[Any]:
-    return [values.get(f"_{place}", entry) for place, entry in enumerate(arguments)]
+def _with(arguments: Sequence[Any], values: Mapping[int, Any]) -> list[Any]:
+    """The arguments, some of them others."""
+    return [values.get(place, entry) for place, entry in enumerate(arguments)]
 
 
 def _stable(z: torch.Tensor) -> torch.Tensor:
@@ -179,8 +180,7 @@ def epsilon(function: Operation) -> Operation:
     def run(*arguments: Any, **keywords: Any) -> Any:
         places = _variable(arguments)
         leaves = [arguments[place].detach().requires_grad_() for place in places]
-        held = {f"_{place}": leaf for place, leaf in zip(places, leaves, strict=True)}
-        made = function(*_with(arguments, **held), **keywords)
+        made = function(*_with(arguments, dict(zip(places, leaves, strict=True))), **keywords)
         z = made[0] if isinstance(made, tuple) else made
 
         def way(relevance: torch.Tensor) -> list[torch.Tensor]:
@@ -201,6 +201,8 @@ def alpha_beta(alpha: float) -> Maker:
 
     def make(function: Operation) -> Operation:
         def run(*arguments: Any, **keywords: Any) -> Any:
+            if not _variable(arguments):
+                return function(*arguments, **keywords)
             place = _variable(arguments)[0]
             x, weight = arguments[place], arguments[1 - place]
             bias = arguments[2] if len(arguments) > 2 else None
@@ -216,12 +218,12 @@ def alpha_beta(alpha: float) -> Maker:
                 biases = [None if bias is None else _part(bias, positive), None]
                 with torch.enable_grad():
                     terms = [
-                        function(*_with(arguments, **{f"_{place}": leaf, f"_{1 - place}": w, "_2": b}), **keywords)
+                        function(*_with(arguments, {place: leaf, 1 - place: w, 2: b}), **keywords)
                         for leaf, w, b in zip(leaves, weights, biases, strict=True)
                     ]
                     return sum(_shares(terms[0] + terms[1], leaves, relevance))  # type: ignore[return-value]
 
-            return _sent(function(*(_detached(arguments)), **keywords), way, [x])
+            return _sent(function(*_detached(arguments), **keywords), way, [x])
 
         return run
 
@@ -232,13 +234,15 @@ def flat(function: Operation) -> Operation:
     """Evenly, whatever x and w are."""
 
     def run(*arguments: Any, **keywords: Any) -> Any:
+        if not _variable(arguments):
+            return function(*arguments, **keywords)
         place = _variable(arguments)[0]
         x, weight = arguments[place], arguments[1 - place]
 
         def way(relevance: torch.Tensor) -> list[torch.Tensor]:
             leaf, ones = torch.ones_like(x).requires_grad_(), torch.ones_like(weight)
             with torch.enable_grad():
-                z = function(*_with(arguments, **{f"_{place}": leaf, f"_{1 - place}": ones, "_2": None}), **keywords)
+                z = function(*_with(arguments, {place: leaf, 1 - place: ones, 2: None}), **keywords)
                 return _shares(z, [leaf], relevance)
 
         return _sent(function(*_detached(arguments), **keywords), way, [x])

@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from .rules import RECTIFIERS, Operation, Rule
+from .rules import RECTIFIERS, Maker, Operation, Rule
 
 ELEMENTWISE = (
     *RECTIFIERS,
@@ -34,8 +34,9 @@ class Rescale:
     """
 
     def __init__(self) -> None:
-        functions = {**dict.fromkeys(ELEMENTWISE, self._elementwise), "MaxPool": self._max_pool}
-        self.rule = Rule("rescale", {**functions, "GlobalMaxPool": self._global_max_pool})
+        functions: dict[str, Maker] = dict.fromkeys(ELEMENTWISE, self._elementwise)
+        functions |= {"MaxPool": self._max_pool, "GlobalMaxPool": self._global_max_pool}
+        self.rule = Rule("rescale", functions)
         self._recording = False
         self._reference: deque[tuple[torch.Tensor, ...]] = deque()  # of each node in the order they run
 

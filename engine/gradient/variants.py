@@ -72,7 +72,7 @@ def _apply(rule: Rule, graph: fx.Graph, constants: Constants) -> set[fx.Node]:
     """Put the rule's functions in place; returns the nodes that now have one."""
     makers = rule.makers(graph, constants)
     for node, make in makers.items():
-        node.target = _renamed(make(node.target))
+        node.target = _renamed(make(node.target))  # type: ignore[arg-type]  # the nodes of operators call functions
     return set(makers)
 
 
