@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ..model import Model
 
 _MEANING = "what the pixel adds to the score's change between the baseline and the image, summed over the channels"
+_NOTE = "a pixel that is as the baseline is gets nothing, a black one with the baseline black: compare baselines"
 
 
 def integrated_gradients(
@@ -62,7 +63,7 @@ def integrated_gradients(
 
     image = image_input(model)[0]
     options = {"baseline": baseline, "steps": steps, "rule": rule, "seed": seed}
-    method = Method("integrated_gradients", _MEANING, explain, signed=True, ends=FOR_OR_AGAINST, settings=options)
+    method = Method("integrated_gradients", _MEANING, explain, True, FOR_OR_AGAINST, options, (_NOTE,))
     return attribution(model, images, target, method, progress)
 
 
