@@ -6,8 +6,8 @@ import numpy as np
 
 
 def pearson(one: np.ndarray, other: np.ndarray) -> float:
-    """-1 to 1; NaN where one of them does not vary."""
-    if not np.ptp(one) or not np.ptp(other):
+    """-1 to 1; NaN where one of them does not vary, or there are no numbers."""
+    if one.size == 0 or not np.ptp(one) or not np.ptp(other):
         return float("nan")
     return float(np.corrcoef(one, other)[0, 1])
 

@@ -74,6 +74,8 @@ def randomisation(
     true ones. A method that explains the network must give other maps, so that values near 0 are good; an edge detector
     stays at 1. Random weights are the layer's own in random order: shape, mean and standard deviation are kept exactly.
     The running statistics of batch normalisation stay. Images are taken as the network sees them, in whole grey levels.
+    Unlike in the paper, only pixels count where the true map is not 0: those outside a target's receptive field are 0
+    for every network, and would make any two maps of a neuron or a box alike.
 
     Raises InputError as the method does, or when no layer before the targets has weights.
     Source: Adebayo, Gilmer, Muelly, Goodfellow, Hardt and Kim 2018, Sanity Checks for Saliency Maps, arXiv:1810.03292,
@@ -142,7 +144,7 @@ def _maps(method: Explains, model: Model, seen: Sequence[Explained]) -> _Maps:
 
 
 def _likeness(true: np.ndarray, found: np.ndarray) -> Likeness:
-    pairs = list(zip(true, found, strict=True))
+    pairs = [(one[one != 0], other[one != 0]) for one, other in zip(true, found, strict=True)]
     return Likeness(
         np.array([spearman(one, other) for one, other in pairs]),
         np.array([spearman(np.abs(one), np.abs(other)) for one, other in pairs]),

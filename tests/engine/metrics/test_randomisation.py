@@ -56,7 +56,8 @@ def test_cascading_and_independent_by_hand(method: Callable[..., object]) -> Non
             other = shuffled(model, names, 2)
             for row, kind in enumerate(kinds):
                 found = method(other, PICTURES[row : row + 1], target=kind).maps[0]  # type: ignore[attr-defined]
-                pair = true.maps[row].ravel(), found.ravel()  # type: ignore[attr-defined]
+                here = true.maps[row] != 0  # type: ignore[attr-defined]
+                pair = true.maps[row][here], found[here]  # type: ignore[attr-defined]
                 np.testing.assert_allclose(likeness.values[row], stats.spearmanr(*pair).statistic, atol=1e-6)
                 magnitudes = stats.spearmanr(*map(np.abs, pair)).statistic
                 np.testing.assert_allclose(likeness.magnitudes[row], magnitudes, atol=1e-6)
@@ -91,6 +92,20 @@ def test_random_weights_keep_shape_mean_and_deviation() -> None:
     for layer in layers:
         copy.restore(layer)
     assert copy.model().proto.SerializeToString() == model.proto.SerializeToString()
+
+
+def test_of_a_neuron_only_what_it_sees_counts() -> None:
+    """Its gradient is 0 but for 9 pixels of 42, whatever the weights are: those zeros agree in all networks."""
+    model, target = network(), "conv1:1:2:3"
+    (layer,) = randomisation(model, PICTURES, saliency, target=target).layers
+    true = saliency(model, PICTURES, target=target).maps[0]
+    found = saliency(shuffled(model, {"conv1_w", "conv1_b"}, 0), PICTURES, target=target).maps[0]
+    assert (true != 0).sum() == 9 and ((true != 0) == (found != 0)).all()
+    assert stats.spearmanr(true.ravel(), found.ravel()).statistic > 0.8
+    assert layer.cascading is not None
+    expected = stats.spearmanr(true[true != 0], found[true != 0]).statistic
+    np.testing.assert_allclose(layer.cascading.values, [expected] * 3, atol=1e-6)
+    assert expected < 0.8
 
 
 def test_only_layers_before_the_target_and_no_statistics() -> None:
