@@ -12,12 +12,15 @@ from ..targets import Channel, Target
 from .attributing import Progress, Wanted, attribution, wanted_targets
 from .attribution import Attribution, Method
 from .options import check_choice
-from .rectified import DARKER_OR_BRIGHTER, check_rectifiers, explain_by
+from .rectified import DARKER_OR_BRIGHTER, check_rectifiers, explain_by, kinds_before
 
 if TYPE_CHECKING:
     from ..model import Model
 
 _MEANING = "the unit run backwards, per grey level: ReLUs of what comes back, maxima to where they came from"
+_NO_SWITCHES = (
+    "nothing before {} takes maxima: without their switches the map hardly depends on the image; guided_backprop's does"
+)
 _UNITS = ("all", "strongest")
 
 
@@ -37,7 +40,8 @@ def deconvnet(
     Maps are [N, H, W] float32, summed over the channels, in score per grey level: positive where a brighter pixel
     raises the score. `raw` is [N, C, H, W], in score per unit of the network's input.
     `unit`: "strongest" is the paper's: of a target such as conv5:17 only the strongest place in each image.
-    GELU, SiLU and the like count as ReLUs (engine/gradient/rules.py).
+    GELU, SiLU and the like count as ReLUs (engine/gradient/rules.py). Without max pooling every image gets nearly the
+    same map (arXiv:1412.6806, section 3.4), which a note says.
     Raises InputError when nothing before the target rectifies, `unit` does not fit the target, the target is not in
     the network, gradients do not reach it, or no image can be read.
     Source: Zeiler and Fergus 2013, Visualizing and Understanding Convolutional Networks, arXiv:1311.2901, section 2.1.
@@ -50,7 +54,9 @@ def deconvnet(
         targets = [_strongest(entry) for entry in targets]
     check_rectifiers("deconvnet", model, targets)
     explain, options = explain_by(DECONVNET, model, memory), {"unit": unit}
-    method = Method("deconvnet", _MEANING, explain, signed=True, ends=DARKER_OR_BRIGHTER, settings=options)
+    tensors = dict.fromkeys(entry.tensor(model) for entry in targets)
+    notes = tuple(_NO_SWITCHES.format(name) for name in tensors if "MaxPool" not in kinds_before(model, name))
+    method = Method("deconvnet", _MEANING, explain, True, DARKER_OR_BRIGHTER, options, notes)
     return attribution(model, images, targets, method, progress)
 
 

@@ -38,7 +38,7 @@ def check_rectifiers(method: str, model: Model, targets: Iterable[Target]) -> No
     from ..gradient.rules import RECTIFIERS
 
     for tensor in dict.fromkeys(target.tensor(model) for target in targets):
-        kinds = _kinds_before(model, tensor)
+        kinds = kinds_before(model, tensor)
         if not kinds.keys() & set(RECTIFIERS):
             found = ", ".join(list(kinds)[:_NAMED]) or "nothing"
             raise InputError(
@@ -47,7 +47,7 @@ def check_rectifiers(method: str, model: Model, targets: Iterable[Target]) -> No
             )
 
 
-def _kinds_before(model: Model, tensor: str) -> dict[str, None]:
+def kinds_before(model: Model, tensor: str) -> dict[str, None]:
     """Operators, and the activations that chains of them stand for, of all that the tensor is computed from."""
     from ..gradient.constants import Constants
     from ..gradient.kinds import kind, recognise_activations

@@ -149,6 +149,13 @@ def test_the_strongest_place_lights_up_only_what_it_sees(shared: Shared) -> None
     assert np.ptp(rows) > 200 and np.ptp(columns) > 200
 
 
+def test_without_switches_every_image_has_the_same_map_which_is_said() -> None:
+    assert not any("switches" in note for note in deconvnet(network(), PICTURES, target=0).notes)
+    averaged = deconvnet(network(POOLED.replace("MaxPool", "AveragePool")), PICTURES, target=0)
+    assert any("nothing before scores takes maxima" in note for note in averaged.notes) and averaged.maps.any()
+    assert_close(averaged.maps, np.repeat(averaged.maps[:1], len(PICTURES), 0))
+
+
 def test_batches_give_what_single_images_give() -> None:
     model, target = network(), [None, Channel("deep", 1)]
     single = [deconvnet(model, PICTURES[i : i + 1], target=target).maps for i in range(len(PICTURES))]
