@@ -12,7 +12,7 @@ from onnx import helper
 
 from ..importers.errors import InputError
 from .model import Model
-from .structure.semantics import operands
+from .structure.semantics import RANDOM, operands
 
 if TYPE_CHECKING:
     from .structure.graph import Graph, Node
@@ -48,13 +48,11 @@ def remainder(model: Model, tensor: str, wanted: str) -> Remainder:
     nodes = _between(graph, tensor, wanted)
     if not nodes:
         raise InputError(f"{wanted} does not depend on {tensor}: choose a layer before {wanted}")
+    stored = _stored(graph)
+    nodes += _makers(graph, [name for name in _read(nodes) if name in stored])
     made = {tensor, *(name for node in nodes for name in node.outputs)}
-    read = dict.fromkeys(name for node in nodes for name in operands(node) if name not in made)
-    literals = [
-        graph.producers[name] for name in read if name in graph.producers and not operands(graph.producers[name])
-    ]
-    known = {name for node in literals for name in node.outputs} | graph.initializers.keys()
-    beside = tuple(name for name in read if name not in known)
+    read = [name for name in _read(nodes) if name not in made]
+    beside = tuple(name for name in read if name not in stored)
     rows = frozenset(name for name in beside if batching.has_batch_axis(name) and _has_rows(model, name))
     at_once = batching.fixed or (None if rows.issuperset(beside) else 1)
     free = {tensor, *rows} if at_once is None else set()
@@ -62,7 +60,7 @@ def remainder(model: Model, tensor: str, wanted: str) -> Remainder:
     proto.opset_import.extend(model.proto.opset_import)
     proto.functions.extend(model.proto.functions)
     proto.graph.name = f"{model.proto.graph.name} from {tensor}"
-    proto.graph.node.extend(model.proto.graph.node[node.index] for node in _in_order([*nodes, *literals]))
+    proto.graph.node.extend(model.proto.graph.node[node.index] for node in _in_order(nodes))
     proto.graph.initializer.extend(graph.initializers[name] for name in read if name in graph.initializers)
     proto.graph.input.extend(_declared(graph, name, name in free) for name in (tensor, *beside))
     proto.graph.output.append(onnx.ValueInfoProto(name=wanted))
@@ -72,6 +70,30 @@ def remainder(model: Model, tensor: str, wanted: str) -> Remainder:
 def _has_rows(model: Model, tensor: str) -> bool:
     batch = next((shape[0] for shape in model.input_shapes.values() if shape), 1)
     return (model.graph.shape(tensor) or ())[:1] == (batch,)
+
+
+def _read(nodes: Iterable[Node]) -> dict[str, None]:
+    return dict.fromkeys(name for node in nodes for name in operands(node))
+
+
+def _stored(graph: Graph) -> set[str]:
+    """The tensors that follow from the file alone, whatever the image and the number of images."""
+    stored = set(graph.initializers)
+    for node in graph.nodes:
+        if node.op not in RANDOM and stored.issuperset(operands(node)):
+            stored.update(node.outputs)
+    return stored
+
+
+def _makers(graph: Graph, tensors: list[str]) -> list[Node]:
+    """The nodes that make these of what is stored."""
+    found: dict[Node, None] = {}
+    while tensors:
+        node = graph.producers.get(tensors.pop())
+        if node is not None and node not in found:
+            found[node] = None
+            tensors += operands(node)
+    return list(found)
 
 
 def _in_order(nodes: Iterable[Node]) -> list[Node]:

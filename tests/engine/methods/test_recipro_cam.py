@@ -51,6 +51,13 @@ def test_behind_global_pooling_it_is_cam() -> None:
     assert_close(found.scores, shares.scores)
 
 
+def test_channels_last() -> None:
+    mean = "last = Transpose <perm = [0, 2, 3, 1]> (maps) mean = ReduceMean <axes = [1, 2], keepdims = 0> (last)"
+    text = POOLED.replace("mean = GlobalAveragePool (maps)", mean).replace("Flatten (mean)", "Identity (mean)")
+    found = recipro_cam(tiny(text), PICTURES, target=1, layer="last")
+    assert_close(found.maps, recipro_cam(tiny(), PICTURES, target=1).maps)
+
+
 @pytest.mark.parametrize("size", ["1", "2"])
 def test_networks_of_fixed_batch_size(size: str) -> None:
     fixed, free = tiny(POOLED.replace("[N,", f"[{size},")), tiny()

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tiny_models
 from model_specs import load_model
 from onnxray.engine.model import Model
 from onnxray.engine.structure.last_feature_map import last_feature_map
-from onnxray.engine.targets import as_target
+from onnxray.engine.targets import ClassScore, as_target
 from onnxray.importers.errors import InputError
 
 FRAME = """
@@ -84,6 +85,55 @@ def test_tokens_are_named() -> None:
     )
     with pytest.raises(InputError, match=r"reasons in tokens \(m \[1, 64, 4\]\).*name a layer"):
         last_feature_map(network(body).graph, "out")
+
+
+ATTENTION = (
+    "s = Constant <value = int64[3] {0, 4, -1}> () r = Reshape (b, s) grid = Transpose <perm = [0, 2, 1]> (r) "
+    "tokens = Concat <axis = 1> (class_token, grid) norm = LayerNormalization (tokens, scale) "
+    "q = MatMul (norm, w_q) k = MatMul (norm, w_k) v = MatMul (norm, w_v) kt = Transpose <perm = [0, 2, 1]> (k) "
+    "qk = MatMul (q, kt) probabilities = Softmax (qk) mixed = MatMul (probabilities, v) sum = Add (tokens, mixed) "
+    "wide = MatMul (sum, w_wide) active = Gelu (wide) narrow = MatMul (active, w_narrow) last = Add (sum, narrow) "
+)
+HEADS_OF_TOKENS = {
+    "class token": ("i = Constant <value = int64 {0}> () g = Gather <axis = 1> (last, i) ", "norm"),
+    "mean of all but it": (
+        "from = Constant <value = int64[1] {1}> () to = Constant <value = int64[1] {65}> () "
+        "rest = Slice (last, from, to, from) g = ReduceMean <axes = [1], keepdims = 0> (rest) ",
+        "rest",
+    ),
+}
+
+
+def transformer(head: str) -> Model:
+    square = (
+        "float[4, 4] w_q, float[4, 4] w_k, float[4, 4] w_v, float[4, 9] w_wide, float[9, 4] w_narrow, float[4] scale"
+    )
+    text = FRAME.replace('["" : 17]', '["" : 20]').replace(
+        "float[4, 4] square", f"float[1, 1, 4] class_token, {square}"
+    )
+    body = ATTENTION + HEADS_OF_TOKENS[head][0].replace(
+        "<axes = [1], keepdims = 0> (rest)", "<keepdims = 0> (rest, from)"
+    )
+    return Model(
+        tiny_models.model(
+            text.format(body=body + "out = Gemm <transB = 1> (g, fc)", output="1, 5").replace(
+                "float[N, 3", "float[1, 3"
+            )
+        ),
+        Path("transformer.onnx"),
+    )
+
+
+@pytest.mark.parametrize("head", HEADS_OF_TOKENS)
+def test_the_last_tokens_that_all_count(head: str) -> None:
+    """Every token has a gradient there; behind the attention, for the class token's head, only that token has one."""
+    model, expected = transformer(head), HEADS_OF_TOKENS[head][1]
+    found = last_feature_map(model.graph, "out")
+    assert found == expected
+    image = np.random.default_rng(0).normal(size=(1, 3, 8, 8)).astype(np.float32)
+    gradients = model.torch().gradients(image, ClassScore(1), [found, "sum"]).gradients
+    counting = [int((np.abs(gradients[name]).max(-1) > 0).sum()) for name in (found, "sum")]
+    assert counting == ([65, 1] if head == "class token" else [64, 64])
 
 
 def test_real_networks(shared: Callable[[str], Path]) -> None:
