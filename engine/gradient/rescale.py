@@ -24,7 +24,6 @@ ELEMENTWISE = (
     *("Sigmoid", "HardSigmoid", "Tanh", "Softsign", "Softmax", "LogSoftmax", "Clip", "Shrink"),
     *("Abs", "Exp", "Log", "Sqrt", "Reciprocal", "Erf", "Sin", "Cos"),
 )
-_TINY = 1e-6  # differences below it are rounding
 
 
 class Rescale:
@@ -66,7 +65,7 @@ class Rescale:
             if reference is None:
                 return y
             change = (x - reference[0]).detach()
-            tiny = change.abs() < _TINY
+            tiny = _is_tiny(change)
             slope = (y - reference[1]).detach() / change.masked_fill(tiny, 1)
             return torch.where(tiny, y, _Sloped.apply(x, y.detach(), slope))
 
@@ -96,6 +95,11 @@ class Rescale:
             return y
         sent: torch.Tensor = _Pooled.apply(x, y.detach(), x.detach() - reference[0], reference[1], places, reference[2])
         return sent
+
+
+def _is_tiny(change: torch.Tensor) -> torch.Tensor:
+    """Where a difference of values of about 1 is rounding."""
+    return change.abs() < 10 * torch.finfo(change.dtype).eps
 
 
 class _Sloped(torch.autograd.Function):
@@ -129,7 +133,7 @@ class _Pooled(torch.autograd.Function):
         handed.scatter_add_(0, places.flatten(), (gradients[0] * (larger - y_reference)).flatten())
         handed.scatter_add_(0, places_reference.flatten(), (gradients[0] * (y - larger)).flatten())
         plain = torch.zeros_like(handed).scatter_add_(0, places.flatten(), gradients[0].flatten())
-        tiny = change.abs() < _TINY
+        tiny = _is_tiny(change)
         sent = torch.where(
             tiny, plain.reshape(change.shape), handed.reshape(change.shape) / change.masked_fill(tiny, 1)
         )
