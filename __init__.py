@@ -34,6 +34,14 @@ if TYPE_CHECKING:
     from .engine.methods.score_cam import score_cam as score_cam
     from .engine.methods.segmentation import segmentation as segmentation
     from .engine.methods.smooth_grad import smooth_grad as smooth_grad
+    from .engine.metrics.check import sanity_check as sanity_check
+    from .engine.metrics.completeness import completeness as completeness
+    from .engine.metrics.infidelity import infidelity as infidelity
+    from .engine.metrics.insertion_deletion import insertion_deletion as insertion_deletion
+    from .engine.metrics.max_sensitivity import max_sensitivity as max_sensitivity
+    from .engine.metrics.pointing_game import pointing_game as pointing_game
+    from .engine.metrics.randomisation import randomisation as randomisation
+    from .engine.metrics.sensitivity_n import sensitivity_n as sensitivity_n
     from .engine.model import Model as Model
     from .engine.model import load as load
     from .engine.session import Session as Session
@@ -81,6 +89,14 @@ _PUBLIC = {
     "guided_grad_cam": ".engine.methods.guided_grad_cam",
     "rise": ".engine.methods.rise",
     "segmentation": ".engine.methods.segmentation",
+    "insertion_deletion": ".engine.metrics.insertion_deletion",
+    "sensitivity_n": ".engine.metrics.sensitivity_n",
+    "infidelity": ".engine.metrics.infidelity",
+    "max_sensitivity": ".engine.metrics.max_sensitivity",
+    "completeness": ".engine.metrics.completeness",
+    "randomisation": ".engine.metrics.randomisation",
+    "pointing_game": ".engine.metrics.pointing_game",
+    "sanity_check": ".engine.metrics.check",
     "Box": ".engine.targets",
     "Channel": ".engine.targets",
     "ClassProbability": ".engine.targets",
