@@ -9,6 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
@@ -177,7 +178,8 @@ def exported(name: str, exporter: str, folder: Path, any_batch: bool = False) ->
     """The file of one architecture in `folder`, made at the first call."""
     path = folder / f"{name}.{exporter}{'.any_batch' if any_batch else ''}.onnx"
     if not path.exists():
-        export(network(name), images(name), exporter, path, any_batch)
+        original = deepcopy(network(name))  # torch's older exporter changes weights in place
+        export(original, images(name), exporter, path, any_batch)
     return path
 
 

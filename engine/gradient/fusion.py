@@ -40,7 +40,7 @@ def fuse(graph: fx.Graph, constants: Constants, ruled: Collection[fx.Node]) -> N
     """Change the graph, all but the nodes `ruled`."""
     for node in list(graph.nodes):
         if node not in ruled and kind(node) == "Conv":
-            _fold(node, constants, ruled)
+            fold(node, constants, ruled)
         elif node not in ruled and kind(node) == "MatMul":
             join_attention(node, constants, ruled)
             if node.users:
@@ -59,7 +59,8 @@ def fuse(graph: fx.Graph, constants: Constants, ruled: Collection[fx.Node]) -> N
 # -- constants into convolutions ---
 
 
-def _fold(conv: fx.Node, constants: Constants, ruled: Collection[fx.Node]) -> None:
+def fold(conv: fx.Node, constants: Constants, ruled: Collection[fx.Node]) -> None:
+    """Give the convolution weights of which the BatchNormalization, Mul, Add … behind it are a part."""
     weight = constants.value(conv.args[1])
     while weight is not None:
         behind = only_user(conv)

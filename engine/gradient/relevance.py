@@ -26,7 +26,7 @@ from torch import fx
 from ...importers.errors import InputError
 from .builder import origin
 from .constants import Constants
-from .fusion import _fold as take_in_what_follows
+from .fusion import fold as take_in_what_follows
 from .kinds import kind
 from .rules import RECTIFIERS, Maker, Operation, Rule
 

@@ -26,6 +26,7 @@ Progress: TypeAlias = Callable[[int, int], None]  # called with (images done, im
 
 _IMAGES_AT_ONCE = 8
 _TOP = 5
+_FORWARD = "none needed: onnxruntime's forward passes alone, no gradients"
 
 
 @dataclass(frozen=True)
@@ -67,11 +68,11 @@ def attribution(
     for paths, batch in batches:
         best = None if classifier is None else _all_classes(model, classifier, batch)
         done.append(_Batch(paths, [_part(model, best, wanted, method, batch) for wanted in targets], best))
-        certificate = certificate or model.torch_certificate(batch[:1])
+        if method.gradients and certificate is None:
+            certificate = model.torch_certificate(batch[:1])
         if progress is not None:
             progress(batches.consumed, len(batches))
-    assert certificate is not None  # there is no batch without an image
-    if not certificate.passed:
+    if certificate is not None and not certificate.passed:
         warnings.warn(certificate.summary(), CertificateWarning, stacklevel=3)
     return _result(model, classifier, targets, method, done, batches.skipped, certificate)
 
@@ -118,10 +119,8 @@ def _result(
     method: Method,
     done: list[_Batch],
     skipped: list[tuple[Path, str]],
-    certificate: BridgeCertificate,
+    certificate: BridgeCertificate | None,
 ) -> Attribution:
-    from ..gradient.provenance import notes as provenance_notes  # which needs torch
-
     paths = [str(path) for batch in done for path in batch.paths]
     parts = [part for batch in done for part in batch.parts]
     rows = _image_by_image([len(batch.paths) for batch in done], len(targets))
@@ -129,7 +128,11 @@ def _result(
     labels = [label for part in parts for label in part.labels]
     maps = np.concatenate([part.maps.maps for part in parts])[rows].astype(np.float32, copy=False)
     best = [batch.best for batch in done if batch.best is not None]
-    notes = [*(target.note(model) for target in targets), *method.notes, *provenance_notes(model)]
+    notes = [*(target.note(model) for target in targets), *method.notes]
+    if method.gradients:
+        from ..gradient.provenance import notes as of_gradients  # which needs torch
+
+        notes += of_gradients(model)
     return Attribution(
         method=method.name,
         images=tuple(names[row] for row in rows),
@@ -147,8 +150,8 @@ def _result(
         layer=", ".join(dict.fromkeys(part.maps.layer for part in parts)),
         settings=method.settings,
         notes=tuple(dict.fromkeys(filter(None, (*notes, _blank([names[row] for row in rows], maps))))),
-        certificate=certificate.summary(),
-        certified=certificate.passed,
+        certificate=_FORWARD if certificate is None else certificate.summary(),
+        certified=certificate is None or certificate.passed,
         source=model.source,
         skipped=tuple((str(path), reason) for path, reason in skipped),
     )

@@ -116,6 +116,7 @@ class Method:
     ends: tuple[str, str] = ("0", "most")  # what the first and last colour mean
     settings: Mapping[str, Any] = field(default_factory=dict)  # options to be recorded
     notes: tuple[str, ...] = ()  # what the reader must know
+    gradients: bool = True  # False: forward passes of onnxruntime alone, which need no certificate
 
 
 class CertificateWarning(UserWarning):

@@ -45,7 +45,7 @@ def eigen_cam(
         maps = np.stack([first_component(planes) for planes in looked_at.planes(values[looked_at.tensor])])
         return Maps(scores, enlarged(np.maximum(maps, 0), image_size(model)), looked_at.tensor, maps)
 
-    method = Method("eigen_cam", _MEANING, explain, settings={"layer": layer}, notes=(_ANY_TARGET,))
+    method = Method("eigen_cam", _MEANING, explain, settings={"layer": layer}, notes=(_ANY_TARGET,), gradients=False)
     return attribution(model, images, target, method, progress)
 
 

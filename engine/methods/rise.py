@@ -69,7 +69,7 @@ def rise(
 
     size = image_size(model)
     options = {"samples": samples, "grid": grid, "share": share, "seed": seed}
-    method = Method("rise", _MEANING, explain, settings=options, notes=(_MASKED,))
+    method = Method("rise", _MEANING, explain, settings=options, notes=(_MASKED,), gradients=False)
     return attribution(model, images, target, method, progress)
 
 

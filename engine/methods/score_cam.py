@@ -53,7 +53,7 @@ def score_cam(
             yield dimmed(batch, as_masks(enlarged(features[:, channel], size)), model.spec)  # eq. 5
 
     size = image_size(model)
-    method = Method("score_cam", _MEANING, explain, settings={"layer": layer}, notes=(_MASKED,))
+    method = Method("score_cam", _MEANING, explain, settings={"layer": layer}, notes=(_MASKED,), gradients=False)
     return attribution(model, images, target, method, progress)
 
 

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tiny_models
 from cam_peers import PICTURES, inputs, tiny
 from model_specs import load_model
 from onnxray.engine.methods.rise import random_masks, rise
+from onnxray.engine.model import Model
 from onnxray.engine.targets import ClassProbability
 from onnxray.importers.errors import InputError
 from tolerances import assert_close
@@ -82,3 +84,18 @@ def test_points_at_the_cup(shared: Callable[[str], Path]) -> None:
 def test_bad_options(options: dict[str, float], message: str) -> None:
     with pytest.raises(InputError, match=message):
         rise(tiny(), PICTURES, **options)  # type: ignore[arg-type]
+
+
+def test_a_network_that_torch_cannot_run(tmp_path: Path) -> None:
+    """Forward passes need neither torch nor its certificate: an operator that only onnxruntime knows will do."""
+    text = """<ir_version: 8, opset_import: ["" : 17, "com.microsoft" : 1]>
+    g (float[N, 1, 8, 8] image) => (float[N, 3] scores) <float[3, 64] w> {
+        upper = com.microsoft.Trilu (image)
+        flat = Flatten (upper)
+        scores = Gemm <transB = 1> (flat, w)
+    }"""
+    model = Model(tiny_models.model(text), tmp_path / "g.onnx")
+    with pytest.raises(InputError, match="no gradients through this network"):
+        model.torch()
+    found = rise(model, np.random.default_rng(0).integers(0, 256, (8, 8), dtype=np.uint8), samples=20)
+    assert found.certified and found.certificate.startswith("none needed")
