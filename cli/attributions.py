@@ -6,7 +6,7 @@ import functools
 import inspect
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -116,13 +116,15 @@ def several_runs(methods: Sequence[str], options: Mapping[str, Any]) -> list[Run
     for option in taken:
         if not any(option in _takes(run.method) for run in runs):
             raise InputError(f"none of these methods has an option --{option}")
-    return [_with(run, {key: value for key, value in taken.items() if key in _takes(run.method)}) for run in runs]
+    return [
+        replace(run, options={key: value for key, value in taken.items() if key in _takes(run.method)}) for run in runs
+    ]
 
 
 def runs_of_layers(method: str, layers: Sequence[str], options: Mapping[str, Any]) -> list[Run]:
     """The same method at several layers."""
     runs = [one_run(method, {**options, "layer": layer}) for layer in layers]
-    return [Run(run.method, str(run.options["layer"]), run.options) for run in runs]
+    return [replace(run, title=str(run.options["layer"])) for run in runs]
 
 
 @dataclass(frozen=True)
@@ -158,10 +160,6 @@ def run_all(
     if not results.found:
         raise InputError(results.left_out[0])
     return results
-
-
-def _with(run: Run, options: Mapping[str, Any]) -> Run:
-    return Run(run.method, run.title, options)
 
 
 def _takes(name: str) -> list[str]:

@@ -31,7 +31,6 @@ ATTRIBUTIONS: dict[str, str] = {
     "rise": "RISE",
     "segmentation": "Segmentation",
 }
-METHODS = ("predict", "activations", *ATTRIBUTIONS)
 
 
 def attribution_method(name: str) -> Callable[..., Attribution]:
