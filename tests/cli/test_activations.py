@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tiny_models
+from onnxray.engine.batching import resident_bytes
 from PIL import Image
 
 Run = Callable[..., tuple[int, str, str]]
@@ -67,7 +68,7 @@ def test_many_images_to_zarr(network: Path, photo: Path, tmp_path: Path, cli: Ru
 
     (tmp_path / "broken.png").write_text("no image")
     words = ("activations", network, photo, photo, tmp_path / "broken.png", "--zarr", tmp_path / "out.zarr")
-    code, out, err = cli(*words, "--memory", "1GB", "--layer", "relu1")
+    code, out, err = cli(*words, "--memory", resident_bytes() + (1 << 30), "--layer", "relu1")
     assert code == 0
     assert "1 tensors of 2 images" in " ".join(out.split())
     assert "skipped 1 of 3 images: " in err and "broken.png: expected an image" in err

@@ -13,6 +13,7 @@ import pytest
 import tiny_residual
 import torch
 from model_specs import load_model
+from onnxray.engine.batching import resident_bytes
 from onnxray.engine.gradient.rescale import Rescale
 from onnxray.engine.methods.deep_lift import deep_lift
 from onnxray.engine.targets import ClassScore
@@ -174,7 +175,7 @@ def test_batches_fixed_sizes_and_budgets_give_what_single_images_give(monkeypatc
         fixed = tiny_residual.network(tiny_residual.TEXT.replace("[N,", f"[{size},"))
         np.testing.assert_allclose(deep_lift(fixed, PICTURES, baseline="mean").maps, singles, rtol=1e-4, atol=1e-6)
     monkeypatch.setattr(Batching, "slice_size", lambda *_: 2)
-    in_slices = deep_lift(model, PICTURES, target=[None, 1], baseline="mean", memory="8GB")
+    in_slices = deep_lift(model, PICTURES, target=[None, 1], baseline="mean", memory=resident_bytes() + (1 << 30))
     np.testing.assert_allclose(in_slices.maps[::2], singles, rtol=1e-4, atol=1e-6)
 
 

@@ -11,6 +11,7 @@ import tiny_models
 import torch
 import torchvision_networks as networks
 from gradient_peers import RELATIVE, relative
+from onnxray.engine.batching import resident_bytes
 from onnxray.engine.images import prepare
 from onnxray.engine.methods.saliency import saliency
 from onnxray.engine.methods.smooth_grad import smooth_grad
@@ -89,7 +90,7 @@ def test_every_image_gets_the_same_noise_whatever_the_batch() -> None:
     whole = smooth_grad(model, PICTURES, samples=9)
     single = [smooth_grad(model, PICTURES[i : i + 1], samples=9).maps for i in range(len(PICTURES))]
     assert_close(whole.maps, np.concatenate(single))
-    assert_close(smooth_grad(model, PICTURES, samples=9, memory="4GB").maps, whole.maps)
+    assert_close(smooth_grad(model, PICTURES, samples=9, memory=resident_bytes() + (1 << 30)).maps, whole.maps)
     assert np.abs(smooth_grad(model, PICTURES, samples=9, seed=1).maps - whole.maps).max() > 1e-3
 
 
