@@ -31,7 +31,7 @@ from .strided import fits, phase_weight, strided_convolution
 
 _SCALES = ("BatchNormalization", "Mul", "Div", "Add", "Sub")
 # Their outputs are new tensors, and their gradients do not need them.
-_OVERWRITABLE = ("Conv", "ConvTranspose", "BatchNormalization", "Add", "Sub", "Sum", "Gemm", "MatMul", "MaxPool")
+_OVERWRITABLE = ("Conv", "ConvTranspose", "BatchNormalization", "Add", "Sub", "Gemm", "MatMul", "MaxPool")
 
 Affine = tuple[torch.Tensor, torch.Tensor]  # scale [C], shift [C], float64
 

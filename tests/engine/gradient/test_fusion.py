@@ -228,6 +228,13 @@ def test_a_tensor_asked_for_is_not_overwritten(tmp_path: Path) -> None:
     assert torch.equal(feed, kept)
 
 
+def test_a_sum_of_one_term_is_that_term_and_not_overwritten(tmp_path: Path) -> None:
+    case = Case("2, 4, 4", "2, 4, 4", "", "s = Sum (image) r = Relu (s) y = Add (r, image)", 0)
+    image = np.random.default_rng(0).normal(size=(2, 2, 4, 4)).astype(np.float32)
+    model = onnxray.Model(tiny_models.model(case.text().replace("<>", "")), tmp_path / "net.onnx")
+    np.testing.assert_array_equal(model.torch().run(image, ["y"])["y"], np.maximum(image, 0) + image)
+
+
 def test_normalisation_that_would_give_no_numbers_stays(tmp_path: Path) -> None:
     """A variance of zero without epsilon: infinite weights would make NaN where the file has infinity."""
     case = CASES["BatchNormalization, no bias, depthwise"]
