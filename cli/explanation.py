@@ -20,6 +20,7 @@ from .console import table_console
 if TYPE_CHECKING:
     from PIL import Image
 
+    from ..engine.methods.attribution import Attribution
     from ..engine.metrics.check import SanityCheck
 
 _SHEET = 24  # rows on one sheet at most
@@ -38,13 +39,26 @@ def print_tables(results: Results) -> None:
     console.print(table)
     for result, title in zip(results.found, results.titles, strict=True):
         console.print(f"{title} of {result.layer}: {result.meaning}.")
-    for note in dict.fromkeys(note for result in results.found for note in result.notes):
-        console.print(f"Note: {note}.")
+    for methods, note in _by_method(results, [result.notes for result in results.found]):
+        console.print(f"Note{_of(methods)}: {note}.")
     for check, title in zip(results.checks, results.titles, strict=False):  # there may be none
         console.print(_check_table(check, title))
     for line in results.left_out:
         console.print(f"Left out: {line}.")
-    console.print(f"Certificate: {first.certificate}")
+    for methods, text in _by_method(results, [[result.certificate] for result in results.found]):
+        console.print(f"Certificate{_of(methods)}: {text}")
+
+
+def _by_method(results: Results, texts: Sequence[Sequence[str]]) -> list[tuple[list[str], str]]:
+    """Each text once, with the methods that say it; with none where all do."""
+    distinct = dict.fromkeys(text for of_one in texts for text in of_one)
+    pairs = list(zip(results.titles, texts, strict=True))
+    said = [([title for title, of_one in pairs if text in of_one], text) for text in distinct]
+    return [([] if len(titles) == len(pairs) else titles, text) for titles, text in said]
+
+
+def _of(methods: Sequence[str]) -> str:
+    return f" ({', '.join(methods)})" if methods else ""
 
 
 def _check_table(check: SanityCheck, title: str) -> Table:
@@ -107,12 +121,18 @@ def _sheet(results: Results, network: str, rows: Sequence[int]) -> Image.Image:
         return first.rows(rows).sheet(f"{ATTRIBUTIONS[first.method]}: {network}")
     captions = [f"{Path(first.images[row]).name}: {first.targets[row]}" for row in rows]
     title = f"{results.subject}: {network}"
-    return comparison_sheet(captions, [_panels(results, row) for row in rows], title, "; ".join(first.notes))
+    shared = [note for methods, note in _by_method(results, [result.notes for result in results.found]) if not methods]
+    return comparison_sheet(captions, [_panels(results, row) for row in rows], title, "; ".join(shared))
 
 
 def _panels(results: Results, row: int) -> list[Panel]:
     pairs = zip(results.found, results.titles, strict=True)
-    return [Panel(result.rows([row]).heats()[0], title, result.smooth) for result, title in pairs]
+    return [_panel(result.rows([row]), title) for result, title in pairs]
+
+
+def _panel(result: Attribution, title: str) -> Panel:
+    (heat,) = result.heats()
+    return Panel(heat, f"{title}\n{heat.extent(result.units)}", result.smooth)
 
 
 def _write(picture: Image.Image, path: Path) -> None:

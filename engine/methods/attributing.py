@@ -141,6 +141,7 @@ def _result(
         raw=_raw(parts, rows),
         signed=method.signed,
         meaning=method.meaning,
+        units=method.units,
         ends=method.ends,
         targets=tuple(labels[row] for row in rows),
         scores=np.concatenate([part.maps.scores for part in parts])[rows],

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import PIL.Image
 
 FOR_OR_AGAINST = ("against", "for")  # what the first and last colour of a signed map mean
+PER_GREY_LEVEL, PER_INPUT = "score per grey level", "score per unit of input"  # units of gradients
+OF_FEATURES = "activation"  # of maps that are added up feature maps
 _SCALE = "every image on its own scale"
 
 
@@ -35,6 +37,7 @@ class Attribution(Result):
     raw: np.ndarray | None = field(repr=False)  # [R, …] before it became a map of pixels; None: layers of several sizes
     signed: bool  # whether values below 0 mean something
     meaning: str  # what a map's values are
+    units: str  # and in what they are measured; "": in nothing
     ends: tuple[str, str]  # what the first and last colour mean
     targets: tuple[str, ...]  # [R] what was explained
     scores: np.ndarray  # [R] float32
@@ -71,9 +74,10 @@ class Attribution(Result):
 
     def sheet(self, title: str = "") -> PIL.Image.Image:
         """All rows below each other: the picture, its map, and the map over the picture."""
-        legend = (*self.ends, _SCALE)
-        captions = [self._caption(row) for row in range(len(self.images))]
-        return heat_sheet(self.heats(), captions, title or self.method, f"{self.layer}: {self.meaning}", legend)
+        heats = self.heats()
+        captions = [self._caption(row, heat) for row, heat in enumerate(heats)]
+        subtitle = f"{self.layer}: {self.meaning}"
+        return heat_sheet(heats, captions, title or self.method, subtitle, (*self.ends, _SCALE))
 
     def save(self, path: str | Path) -> None:
         """PATH.npz and PATH.json as of Result, and of every row its map alone, PATH.1.map.png, and over the picture,
@@ -86,9 +90,10 @@ class Attribution(Result):
                 Image.fromarray(pixels).save(buffer, "PNG")
                 write_bytes(stem.with_name(f"{stem.name}.{row}.{kind}.png"), buffer.getvalue())
 
-    def _caption(self, row: int) -> tuple[str, str, str]:
+    def _caption(self, row: int, heat: Heat) -> tuple[str, str, str]:
         probability = "" if self.probabilities is None else f"probability {quantities.share(self.probabilities[row])}, "
-        return Path(self.images[row]).name, self.targets[row], f"{probability}score {self.scores[row]:.4g}"
+        explained = f"{self.targets[row]}\n{heat.extent(self.units)}"
+        return Path(self.images[row]).name, explained, f"{probability}score {self.scores[row]:.4g}"
 
 
 @dataclass(frozen=True)
@@ -113,6 +118,7 @@ class Method:
     meaning: str  # what a map's values are
     explain: Explain
     signed: bool = False
+    units: str = "score"  # and in what they are measured
     ends: tuple[str, str] = ("0", "most")  # what the first and last colour mean
     settings: Mapping[str, Any] = field(default_factory=dict)  # options to be recorded
     notes: tuple[str, ...] = ()  # what the reader must know

@@ -10,7 +10,7 @@ from ...importers.errors import InputError
 from ..images import Images
 from ..targets import Channel, Target
 from .attributing import Progress, Wanted, attribution, wanted_targets
-from .attribution import Attribution, Method
+from .attribution import PER_GREY_LEVEL, Attribution, Method
 from .options import check_choice
 from .rectified import DARKER_OR_BRIGHTER, check_rectifiers, explain_by, kinds_before
 
@@ -56,7 +56,7 @@ def deconvnet(
     explain, options = explain_by(DECONVNET, model, memory), {"unit": unit}
     tensors = dict.fromkeys(entry.tensor(model) for entry in targets)
     notes = tuple(_NO_SWITCHES.format(name) for name in tensors if "MaxPool" not in kinds_before(model, name))
-    method = Method("deconvnet", _MEANING, explain, True, DARKER_OR_BRIGHTER, options, notes)
+    method = Method("deconvnet", _MEANING, explain, True, PER_GREY_LEVEL, DARKER_OR_BRIGHTER, options, notes)
     return attribution(model, images, targets, method, progress)
 
 

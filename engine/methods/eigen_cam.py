@@ -10,7 +10,7 @@ import numpy as np
 from ..images import Images
 from ..targets import Target
 from .attributing import Progress, Wanted, attribution
-from .attribution import Attribution, Maps, Method
+from .attribution import OF_FEATURES, Attribution, Maps, Method
 from .feature_maps import enlarged, feature_map, image_size
 from .forward import forward
 
@@ -45,7 +45,15 @@ def eigen_cam(
         maps = np.stack([first_component(planes) for planes in looked_at.planes(values[looked_at.tensor])])
         return Maps(scores, enlarged(np.maximum(maps, 0), image_size(model)), looked_at.tensor, maps)
 
-    method = Method("eigen_cam", _MEANING, explain, settings={"layer": layer}, notes=(_ANY_TARGET,), gradients=False)
+    method = Method(
+        "eigen_cam",
+        _MEANING,
+        explain,
+        units=OF_FEATURES,
+        settings={"layer": layer},
+        notes=(_ANY_TARGET,),
+        gradients=False,
+    )
     return attribution(model, images, target, method, progress)
 
 

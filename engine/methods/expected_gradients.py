@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -67,7 +68,7 @@ def expected_gradients(
         return Maps(scores, raw.sum(1), image, raw, raw.sum((1, 2, 3)) - change)
 
     image = image_input(model)[0]
-    options = {"background": f"{starts.readable} images", "samples": samples, "seed": seed}
+    options = {"background": starts.names, "samples": samples, "seed": seed}
     method = Method("expected_gradients", _MEANING, explain, signed=True, ends=FOR_OR_AGAINST, settings=options)
     return attribution(model, images, target, method, progress)
 
@@ -78,7 +79,13 @@ class _Starts:
 
     drawn: list[int]  # [samples]
     images: Mapping[int, np.ndarray]  # those of them that were drawn, as the network takes them
+    paths: Mapping[int, Path]  # of these
     readable: int  # how many there were to draw from
+
+    @property
+    def names(self) -> list[str]:
+        """Of the images that were drawn, once each."""
+        return [str(self.paths[number]) for number in sorted(self.paths)]
 
     def mean(self, of: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
         """The mean over the draws of a function of an image."""
@@ -90,10 +97,11 @@ def _draw(model: Model, images: Images, samples: int, generator: np.random.Gener
     """Every image in turn takes each sample's place with probability 1 / (images so far): a fair draw in one pass,
     that holds no more images than samples."""
     drawn, kept, readable = np.zeros(samples, int), {}, 0
-    for _, batch in ImageBatches(images, model, _READ_AT_ONCE):
-        for image in batch:
+    for paths, batch in ImageBatches(images, model, _READ_AT_ONCE):
+        for path, image in zip(paths, batch, strict=True):
             drawn[generator.random(samples) * (readable + 1) < 1] = readable
-            kept[readable] = image
+            kept[readable] = path, image
             readable += 1
         kept = {number: kept[number] for number in set(drawn.tolist())}
-    return _Starts(drawn.tolist(), kept, readable)
+    paths_drawn = {number: path for number, (path, _) in kept.items()}
+    return _Starts(drawn.tolist(), {number: image for number, (_, image) in kept.items()}, paths_drawn, readable)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..images import Images
 from .attributing import Progress, Wanted, attribution, wanted_targets
-from .attribution import Attribution, Method
+from .attribution import PER_GREY_LEVEL, Attribution, Method
 from .rectified import DARKER_OR_BRIGHTER, check_rectifiers, explain_by
 
 if TYPE_CHECKING:
@@ -39,5 +39,5 @@ def guided_backprop(
     targets = wanted_targets(target, model)
     check_rectifiers("guided_backprop", model, targets)
     explain = explain_by(GUIDED, model, memory)
-    method = Method("guided_backprop", _MEANING, explain, signed=True, ends=DARKER_OR_BRIGHTER, notes=(_NOTE,))
+    method = Method("guided_backprop", _MEANING, explain, True, PER_GREY_LEVEL, DARKER_OR_BRIGHTER, notes=(_NOTE,))
     return attribution(model, images, targets, method, progress)

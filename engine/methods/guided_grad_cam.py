@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ..model import Model
 
 _MEANING = "the guided gradient per grey level, times Grad-CAM's map"
+_UNITS = "score² per grey level"
 
 
 def guided_grad_cam(
@@ -53,5 +54,5 @@ def guided_grad_cam(
     targets = wanted_targets(target, model)
     check_rectifiers("guided_grad_cam", model, targets)
     options = {"layer": layer}
-    method = Method("guided_grad_cam", _MEANING, explain, signed=True, ends=DARKER_OR_BRIGHTER, settings=options)
+    method = Method("guided_grad_cam", _MEANING, explain, True, _UNITS, DARKER_OR_BRIGHTER, options)
     return attribution(model, images, targets, method, progress)

@@ -63,7 +63,7 @@ def integrated_gradients(
 
     image = image_input(model)[0]
     options = {"baseline": baseline, "steps": steps, "rule": rule, "seed": seed}
-    method = Method("integrated_gradients", _MEANING, explain, True, FOR_OR_AGAINST, options, (_NOTE,))
+    method = Method("integrated_gradients", _MEANING, explain, True, "score", FOR_OR_AGAINST, options, (_NOTE,))
     return attribution(model, images, target, method, progress)
 
 

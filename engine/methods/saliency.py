@@ -10,7 +10,7 @@ import numpy as np
 from ..images import Images, image_input
 from ..targets import Target
 from .attributing import Progress, Wanted, attribution
-from .attribution import Attribution, Maps, Method
+from .attribution import PER_GREY_LEVEL, PER_INPUT, Attribution, Maps, Method
 from .gradients import image_gradients
 
 if TYPE_CHECKING:
@@ -45,9 +45,9 @@ def saliency(
     image = image_input(model)[0]
     options = {"signed": signed}
     if signed:
-        method = Method("saliency", _SIGNED, explain, signed=True, ends=_DARKER_OR_BRIGHTER, settings=options)
+        method = Method("saliency", _SIGNED, explain, True, PER_GREY_LEVEL, _DARKER_OR_BRIGHTER, options)
     else:
-        method = Method("saliency", _MAGNITUDE, explain, settings=options)
+        method = Method("saliency", _MAGNITUDE, explain, units=PER_INPUT, settings=options)
     return attribution(model, images, target, method, progress)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from ..images import Images
 from ..targets import Target
 from .attributing import Progress, Wanted, attribution
-from .attribution import Attribution, Maps, Method
+from .attribution import OF_FEATURES, Attribution, Maps, Method
 from .feature_maps import enlarged, feature_map, image_size
 from .forward import dimmed, forward, versions_scores
 
@@ -53,7 +53,9 @@ def score_cam(
             yield dimmed(batch, as_masks(enlarged(features[:, channel], size)), model.spec)  # eq. 5
 
     size = image_size(model)
-    method = Method("score_cam", _MEANING, explain, settings={"layer": layer}, notes=(_MASKED,), gradients=False)
+    method = Method(
+        "score_cam", _MEANING, explain, units=OF_FEATURES, settings={"layer": layer}, notes=(_MASKED,), gradients=False
+    )
     return attribution(model, images, target, method, progress)
 
 

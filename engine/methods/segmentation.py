@@ -53,7 +53,7 @@ def segmentation(
 
     image = image_input(model)[0]
     options = {"high": high, "low": low, "seed": seed}
-    method = Method("segmentation", _MEANING, explain, ends=("outside", "inside"), settings=options)
+    method = Method("segmentation", _MEANING, explain, units="", ends=("outside", "inside"), settings=options)
     return attribution(model, images, target, method, progress)
 
 
@@ -63,16 +63,26 @@ def cut(
     """The object; nothing where the saliency map is blank."""
     smooth = cv2.GaussianBlur(salient, (0, 0), _BLUR * min(salient.shape))
     least, most = np.quantile(smooth, [low, high])
-    labels = np.full(salient.shape, cv2.GC_PR_BGD, np.uint8)
-    labels[smooth > most] = cv2.GC_PR_FGD
-    labels[smooth <= least] = cv2.GC_BGD
-    if not (labels == cv2.GC_PR_FGD).any():
-        return np.zeros(salient.shape, bool)
+    seeds = smooth > most
+    if not seeds.any():
+        return seeds
+    # The seeds often spill over the outline, so they may turn out to be background, unless all of them would.
+    for certainty in (cv2.GC_PR_FGD, cv2.GC_FGD):
+        labels = np.where(smooth <= least, cv2.GC_BGD, cv2.GC_PR_BGD).astype(np.uint8)
+        labels[seeds] = certainty
+        inside = _grab_cut(cv2, picture, labels, seed)
+        if inside.any():
+            break
+    return _largest_part(cv2, inside)
+
+
+def _grab_cut(cv2: ModuleType, picture: np.ndarray, labels: np.ndarray, seed: int) -> np.ndarray:  # [H, W] bool
     cv2.setRNGSeed(seed)
     models = np.zeros((2, 1, 65))  # OpenCV's five Gaussians for each side
     bgr = np.ascontiguousarray(picture[..., ::-1])
     cv2.grabCut(bgr, labels, None, models[0], models[1], _ROUNDS, cv2.GC_INIT_WITH_MASK)
-    return _largest_part(cv2, (labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD))
+    found: np.ndarray = (labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD)
+    return found
 
 
 def _largest_part(cv2: ModuleType, inside: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ from ...importers.provenance import SEED
 from ..images import Images, channels_first, image_input
 from ..targets import Target
 from .attributing import Progress, Wanted, attribution
-from .attribution import Attribution, Maps, Method
+from .attribution import PER_INPUT, Attribution, Maps, Method
 from .gradients import versions_gradients
 from .image_scores import image_scores
 from .options import check_choice, check_count, check_positive
@@ -63,9 +63,9 @@ def smooth_grad(
 
     image = image_input(model)[0]
     options = {"kind": kind, "samples": samples, "noise": noise, "seed": seed}
-    return attribution(
-        model, images, target, Method("smooth_grad", _MEANINGS[kind], explain, settings=options), progress
-    )
+    units = PER_INPUT if kind == "mean" else f"({PER_INPUT})²"
+    method = Method("smooth_grad", _MEANINGS[kind], explain, units=units, settings=options)
+    return attribution(model, images, target, method, progress)
 
 
 def _noisy(batch: np.ndarray, samples: int, noise: float, seed: int) -> Iterator[np.ndarray]:

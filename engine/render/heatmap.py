@@ -31,10 +31,23 @@ class Heat:
     colormap: str = ""  # "": diverging for signed maps, inferno for others
 
     @cached_property
-    def strength(self) -> np.ndarray:  # [H, W] in 0..1, or -1..1 of a signed map; what is not finite counts as 0
-        values = np.nan_to_num(np.asarray(self.values, np.float64), posinf=0, neginf=0)
-        limit = float(np.percentile(np.abs(values), self.percentile)) or float(np.abs(values).max())
-        return np.clip(values / (limit or 1.0), -1.0 if self.signed else 0.0, 1.0)
+    def limit(self) -> float:
+        """The magnitude from which on values have the last colour; 0 where all are 0."""
+        magnitudes = np.abs(self._finite)
+        return float(np.percentile(magnitudes, self.percentile)) or float(magnitudes.max())
+
+    @cached_property
+    def strength(self) -> np.ndarray:  # [H, W] in 0..1, or -1..1 of a signed map
+        return np.clip(self._finite / (self.limit or 1.0), -1.0 if self.signed else 0.0, 1.0)
+
+    @property
+    def _finite(self) -> np.ndarray:  # what is not counts as 0
+        return np.nan_to_num(np.asarray(self.values, np.float64), posinf=0, neginf=0)
+
+    def extent(self, units: str) -> str:
+        """The range of the colours: "0 to 3.2 score"."""
+        ends = f"-{self.limit:.2g} to {self.limit:.2g}" if self.signed else f"0 to {self.limit:.2g}"
+        return f"{ends} {units}".rstrip()
 
     @property
     def colours(self) -> np.ndarray:  # [H, W, 3] uint8

@@ -17,7 +17,7 @@ Normalise = Literal["each", "shared"]
 
 _WIDTH = 960  # pixels: what a grid is enlarged to at most, when no factor is given
 _PLANE = 64  # pixels: what one plane is enlarged to at most
-_CAPTION = 11  # pixels: height of the caption's letters
+_CAPTION, _LINE = 11, 14  # pixels: height of a caption's letters, and from line to line
 
 
 def image_grid(
@@ -29,7 +29,7 @@ def image_grid(
     scale: int | None = None,  # pixels a value, a side; None: enough that a 3x3 filter is seen
     normalise: Normalise = "each",  # over which values the darkest and lightest are found
     zero_centred: bool = False,  # zero is the middle of the range, so that signs can be told apart
-    captions: Sequence[str] | None = None,  # one a plane, written below it
+    captions: Sequence[str] | None = None,  # one a plane, written below it, of one line or several
     background: tuple[int, int, int] = (255, 255, 255),
 ) -> Image.Image:
     """Planes row by row, enlarged without smoothing.
@@ -39,7 +39,8 @@ def image_grid(
     colours = paint(np.asarray(planes), colormap, normalise, zero_centred)
     if captions is not None and len(captions) != len(colours):
         raise ValueError(f"expected a caption a plane, found {len(captions)} for {len(colours)} planes")
-    layout = _layout(colours.shape, columns, gap, scale, captions is not None)
+    lines = max((caption.count("\n") + 1 for caption in captions or ()), default=0)
+    layout = _layout(colours.shape, columns, gap, scale, lines)
     picture = Image.new("RGB", layout.size, background)
     for index, plane in enumerate(colours):
         enlarged = np.repeat(np.repeat(plane, layout.scale, 0), layout.scale, 1)
@@ -95,17 +96,15 @@ class _Layout:
         return self.gap + column * (width + self.gap), self.gap + row * (height + self.caption + self.gap)
 
 
-def _layout(
-    shape: tuple[int, ...], columns: int | None, gap: int | None, scale: int | None, captioned: bool
-) -> _Layout:
+def _layout(shape: tuple[int, ...], columns: int | None, gap: int | None, scale: int | None, lines: int) -> _Layout:
     count, height, width = shape[:3]
     columns = columns or _squarest(count, height, width)
     if scale is None:
         scale = max(1, min(_PLANE // max(height, width, 1), int(_WIDTH / 1.1) // max(columns * width, 1)))
     plane = (width * scale, height * scale)
     if gap is None:
-        gap = max(1, min(round(min(plane) / 10), 8)) if not captioned else 8
-    caption = _CAPTION + 5 if captioned else 0
+        gap = max(1, min(round(min(plane) / 10), 8)) if not lines else 8
+    caption = lines * _LINE + 2 if lines else 0
     return _Layout(columns, max(1, math.ceil(count / columns)), plane, gap, scale, caption)
 
 
@@ -122,5 +121,6 @@ def _write_captions(picture: Image.Image, layout: _Layout, captions: Sequence[st
     width, height = layout.plane
     for index, caption in enumerate(captions):
         x, y = layout.corner(index)
-        shown = fitting(caption, letters, width + layout.gap - 2)
-        draw.text((x, y + height + 2), shown, fill=MUTED, font=letters)
+        for line, text in enumerate(caption.split("\n")):
+            shown = fitting(text, letters, width + layout.gap - 2)
+            draw.text((x, y + height + 2 + line * _LINE), shown, fill=MUTED, font=letters)

@@ -179,6 +179,16 @@ def test_layers_side_by_side(network: Path, photos: Path, cli: Run, monkeypatch:
     assert [result["layer"] for result in json.loads(out)] == ["conv1", "relu1"]
 
 
+def test_notes_and_certificates_say_whose_they_are(network: Path, photos: Path, tmp_path: Path, cli: Run) -> None:
+    words = ("--compare-methods", "eigen_cam,grad_cam", "-o", tmp_path / "s.png")
+    code, out, err = cli("explain", network, photos, *words)
+    assert code == 0, err
+    out = " ".join(out.split())
+    assert "Note (Eigen-CAM): the map is the same for every target" in out
+    assert "Note: the final softmax is cut off" in out  # both methods'
+    assert "Certificate (Eigen-CAM): none needed" in out and "Certificate (Grad-CAM): torch equals" in out
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

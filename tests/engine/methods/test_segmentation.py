@@ -46,6 +46,14 @@ def test_nothing_to_go_by() -> None:
     assert not cut(cv2, pixels, np.zeros((96, 96), np.float32), 0.95, 0.3, seed=0).any()
 
 
+def test_an_object_that_looks_like_its_background_is_not_lost() -> None:
+    """Colours cannot tell them apart: what is salient is the object, rather than nothing."""
+    pixels = np.random.default_rng(0).integers(0, 256, (96, 96, 3)).astype(np.uint8)
+    y, x = np.mgrid[:96, :96]
+    salient = np.exp(-((y - 40) ** 2 + (x - 30) ** 2) / 200).astype(np.float32)
+    assert cut(cv2, pixels, salient, 0.95, 0.3, seed=0)[36:45, 26:35].all()
+
+
 def test_batches_give_what_single_images_give() -> None:
     model = Model(tiny_models.model(), Path("tiny.onnx"))
     many = np.random.default_rng(1).integers(0, 256, (3, 8, 8, 3), dtype=np.uint8)

@@ -50,6 +50,12 @@ def test_maps_of_nothing(values: np.ndarray) -> None:
     np.testing.assert_allclose(heat.overlay, np.repeat(PICTURE.mean(-1, keepdims=True), 3, -1), atol=0.5)
 
 
+def test_the_colours_extent_has_its_units() -> None:
+    values = np.linspace(-4, 2, 20).reshape(4, 5)
+    assert Heat(PICTURE, values, signed=True, percentile=100).extent("score") == "-4 to 4 score"
+    assert Heat(PICTURE, values / 1000, percentile=100).extent("") == "0 to 0.004"
+
+
 def test_a_sheet_has_a_row_an_image() -> None:
     large = np.repeat(np.repeat(PICTURE, 60, 0), 60, 1)  # about the size at which nothing is enlarged
     heats = [Heat(large, np.random.default_rng(seed).random((240, 300))) for seed in (0, 1)]

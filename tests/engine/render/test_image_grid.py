@@ -61,6 +61,15 @@ def test_captions_stand_below_their_planes() -> None:
     assert below[:, :26].min() < 200 <= below[:, 32:].min()
 
 
+def test_captions_of_two_lines_have_room_for_both() -> None:
+    planes = np.zeros((1, 40, 80))
+    one, two = (image_grid(planes, gap=6, scale=1, captions=[words]) for words in ("above", "above\nbelow"))
+    more = two.height - one.height
+    assert more > 8
+    np.testing.assert_array_equal(np.asarray(two)[: 6 + 40 + 12], np.asarray(one)[: 6 + 40 + 12])
+    assert np.asarray(two)[-6 - more :].min() < 200  # the second line's letters
+
+
 def test_a_grid_of_nothing_is_a_picture() -> None:
     assert image_grid(np.zeros((0, 3, 3))).width > 0
 
