@@ -8,9 +8,10 @@ Relevance R that arrives at y becomes, for z = f(x) with stored weights w and bi
     flat           evenly to all places that a value is made of         (Lapuschkin et al. 2019)
 
 Sums, means, poolings, rescalings and normalisations with stored statistics have eps: each term gets its share. An
-activation hands on what arrives, and so does what comes ahead of the first layer: a file's own preprocessing. MaxPool
-and what moves values keep their gradients, which send relevance to where a value came from. A BatchNormalization behind
-a convolution is taken into it first, as both are one linear map.
+activation hands on what arrives, and so do rounding to levels and what comes ahead of the first layer: a file's own
+preprocessing. MaxPool and what moves values keep their gradients, which send relevance to where a value came from.
+A BatchNormalization behind a convolution is taken into it first, as both are one linear map, and what is fused or
+computes on levels is written out first (written_out.py).
 At the target relevance begins as value times gradient of the score: for a logit, the logit.
 """
 
@@ -29,21 +30,27 @@ from .constants import Constants
 from .fusion import fold as take_in_what_follows
 from .kinds import kind
 from .rules import RECTIFIERS, Maker, Operation, Rule
+from .written_out import write_out
 
-EPSILON = 1e-6  # added to what is divided by
+EPSILON = 1e-6  # added to what is divided by, where no rule says otherwise
 
 CONVOLUTIONS = ("Conv", "ConvTranspose")
-DENSE = ("Gemm", "MatMul")
+DENSE = ("Gemm", "MatMul", "com.microsoft.FusedMatMul", "com.microsoft.TransposeMatMul")
 SUMS = (
     *("Add", "Sub", "Sum", "Mean", "Neg", "Mul", "Div", "BatchNormalization", "Resize", "Upsample"),
     *("AveragePool", "GlobalAveragePool", "ReduceMean", "ReduceSum"),
 )
-HANDED_ON = (*RECTIFIERS, "Sigmoid", "HardSigmoid", "Tanh", "Softsign", "Clip", "LRN", "Dropout", "Identity", "Cast")
+HANDED_ON = (
+    *(*RECTIFIERS, "Sigmoid", "HardSigmoid", "Tanh", "Softsign", "Clip", "LRN", "Dropout", "Identity", "Cast"),
+    *("Round", "QuantizeLinear", "DequantizeLinear", "com.microsoft.QuantizeLinear", "com.microsoft.DequantizeLinear"),
+    *("com.microsoft.QLinearLeakyRelu", "com.microsoft.QLinearSigmoid"),
+)
 _MOVES = (
     *("MaxPool", "GlobalMaxPool", "ReduceMax", "Max", "Concat", "Split", "Slice", "Pad", "CenterCropPad", "Expand"),
     *("Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Gather", "DepthToSpace", "SpaceToDepth"),
+    "com.microsoft.NhwcMaxPool",
 )
-_NO_VALUES = ("Shape", "Size")  # of these no relevance comes
+_NO_VALUES = ("Shape", "Size", "Constant")  # of these no relevance comes
 _PRODUCTS = (*CONVOLUTIONS, *DENSE, "Mul")
 _NAMED = 3  # nodes of each kind in a message
 
@@ -59,6 +66,7 @@ class Relevance(Rule):
 
     def makers(self, graph: fx.Graph, constants: Constants) -> dict[fx.Node, Maker]:
         """Raises InputError naming all nodes that there is no rule for."""
+        write_out(graph, constants)
         for node in list(graph.nodes):
             if kind(node) == "Conv":
                 take_in_what_follows(node, constants, ())
@@ -159,8 +167,8 @@ def _with(arguments: Sequence[Any], values: Mapping[int, Any]) -> list[Any]:
     return [values.get(place, entry) for place, entry in enumerate(arguments)]
 
 
-def _stable(z: torch.Tensor) -> torch.Tensor:
-    return z + torch.where(z < 0, -EPSILON, EPSILON)
+def _stable(z: torch.Tensor, epsilon: float) -> torch.Tensor:
+    return z + torch.where(z < 0, -epsilon, epsilon)
 
 
 def handed_on(function: Operation) -> Operation:
@@ -174,32 +182,41 @@ def handed_on(function: Operation) -> Operation:
     return run
 
 
-def epsilon(function: Operation) -> Operation:
+@dataclass(frozen=True)
+class Epsilon:
     """In proportion to what each x adds to z."""
 
-    def run(*arguments: Any, **keywords: Any) -> Any:
-        places = _variable(arguments)
-        leaves = [arguments[place].detach().requires_grad_() for place in places]
-        made = function(*_with(arguments, dict(zip(places, leaves, strict=True))), **keywords)
-        z = made[0] if isinstance(made, tuple) else made
+    epsilon: float = EPSILON
 
-        def way(relevance: torch.Tensor) -> list[torch.Tensor]:
-            return _shares(z, leaves, relevance)
+    def __call__(self, function: Operation) -> Operation:
+        def run(*arguments: Any, **keywords: Any) -> Any:
+            places = _variable(arguments)
+            leaves = [arguments[place].detach().requires_grad_() for place in places]
+            made = function(*_with(arguments, dict(zip(places, leaves, strict=True))), **keywords)
+            z = made[0] if isinstance(made, tuple) else made
 
-        return _sent(made, way, [arguments[place] for place in places])
+            def way(relevance: torch.Tensor) -> list[torch.Tensor]:
+                return _shares(z, leaves, relevance, self.epsilon)
 
-    return run
+            return _sent(made, way, [arguments[place] for place in places])
+
+        return run
 
 
-def _shares(z: torch.Tensor, leaves: Sequence[torch.Tensor], relevance: torch.Tensor) -> list[torch.Tensor]:
-    found = torch.autograd.grad(z, leaves, relevance / _stable(z.detach()))
+def _shares(
+    z: torch.Tensor, leaves: Sequence[torch.Tensor], relevance: torch.Tensor, epsilon: float = EPSILON
+) -> list[torch.Tensor]:
+    found = torch.autograd.grad(z, leaves, relevance / _stable(z.detach(), epsilon))
     return [leaf.detach() * gradient for leaf, gradient in zip(leaves, found, strict=True)]
 
 
-def alpha_beta(alpha: float) -> Maker:
+@dataclass(frozen=True)
+class AlphaBeta:
     """Relevance for `alpha` times, against alpha - 1 times."""
 
-    def make(function: Operation) -> Operation:
+    alpha: float
+
+    def __call__(self, function: Operation) -> Operation:
         def run(*arguments: Any, **keywords: Any) -> Any:
             if not _variable(arguments):
                 return function(*arguments, **keywords)
@@ -208,8 +225,8 @@ def alpha_beta(alpha: float) -> Maker:
             bias = arguments[2] if len(arguments) > 2 else None
 
             def way(relevance: torch.Tensor) -> list[torch.Tensor]:
-                found = alpha * one_side(True, relevance)
-                return [found if alpha == 1 else found - (alpha - 1) * one_side(False, relevance)]
+                found = self.alpha * one_side(True, relevance)
+                return [found if self.alpha == 1 else found - (self.alpha - 1) * one_side(False, relevance)]
 
             def one_side(positive: bool, relevance: torch.Tensor) -> torch.Tensor:
                 """By the products of this sign."""
@@ -226,8 +243,6 @@ def alpha_beta(alpha: float) -> Maker:
             return _sent(function(*_detached(arguments), **keywords), way, [x])
 
         return run
-
-    return make
 
 
 def flat(function: Operation) -> Operation:
@@ -279,14 +294,24 @@ def _begun(make: Maker | None) -> Maker:
 def relevance_rule(name: str, convolution: Maker, dense: Maker, first: Maker | None = None) -> Relevance:
     """One rule for convolutions, one for dense layers, one for the layers that the image goes into."""
     layers = {**dict.fromkeys(CONVOLUTIONS, convolution), **dict.fromkeys(DENSE, dense)}
-    return Relevance(name, {**dict.fromkeys(SUMS, epsilon), **dict.fromkeys(HANDED_ON, handed_on), **layers}, first)
+    return Relevance(name, {**dict.fromkeys(SUMS, Epsilon()), **dict.fromkeys(HANDED_ON, handed_on), **layers}, first)
 
 
-RELEVANCE_RULES = {
-    rule.name: rule
-    for rule in (
-        relevance_rule("epsilon", epsilon, epsilon),
-        relevance_rule("alpha-beta", alpha_beta(2), alpha_beta(2)),
-        relevance_rule("composite", alpha_beta(1), epsilon, flat),
-    )
+def _by_epsilon(epsilon: float) -> Relevance:
+    return relevance_rule("epsilon", Epsilon(epsilon), Epsilon(epsilon))
+
+
+def _by_alpha_beta(alpha: float) -> Relevance:
+    return relevance_rule("alpha-beta", AlphaBeta(alpha), AlphaBeta(alpha))
+
+
+def _composite(epsilon: float, alpha: float) -> Relevance:
+    return relevance_rule("composite", AlphaBeta(alpha), Epsilon(epsilon), flat)
+
+
+# Their parameters are options of `lrp`. With equal parameters the rules are equal, and so are the variants they make.
+RELEVANCE_RULES: dict[str, Callable[..., Relevance]] = {
+    "epsilon": _by_epsilon,
+    "alpha-beta": _by_alpha_beta,
+    "composite": _composite,
 }

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import copy
+import math
 import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import captum_networks
+import captum_peers
 import numpy as np
 import onnxray
 import pytest
@@ -16,7 +17,8 @@ import tiny_residual
 import torch
 import torchvision_networks as networks
 from model_specs import load_model
-from onnxray.engine.gradient.relevance import EPSILON, RELEVANCE_RULES, alpha_beta, epsilon, relevance_rule
+from onnxray.engine.gradient.relevance import EPSILON, RELEVANCE_RULES, AlphaBeta, Epsilon, relevance_rule
+from onnxray.engine.gradient.variants import Variants
 from onnxray.engine.methods.lrp import RULES, lrp
 from onnxray.engine.targets import ClassProbability, ClassScore
 from onnxray.importers.errors import InputError
@@ -29,14 +31,19 @@ Layer = tuple[Array, Array]  # matrix [made, read], bias [made]
 Step = Callable[[Array, Layer, Array], Array]  # what is read, the layer, relevance of what is made -> of what is read
 
 
-def stable(z: Array) -> Array:
-    return z + EPSILON * np.where(z < 0, -1, 1)
+def stable(z: Array, epsilon: float = EPSILON) -> Array:
+    return z + epsilon * np.where(z < 0, -1, 1)
 
 
-def by_epsilon(x: Array, layer: Layer, relevance: Array) -> Array:
+def by_epsilon(epsilon: float) -> Step:
     """Bach et al. 2015, equation 58."""
-    products = layer[0] * x  # z_ij, [made, read]
-    return (products / stable(products.sum(1) + layer[1])[:, None] * relevance[:, None]).sum(0)
+
+    def step(x: Array, layer: Layer, relevance: Array) -> Array:
+        products = layer[0] * x  # z_ij, [made, read]
+        z = stable(products.sum(1) + layer[1], epsilon)
+        return (products / z[:, None] * relevance[:, None]).sum(0)
+
+    return step
 
 
 def by_alpha_beta(alpha: float) -> Step:
@@ -47,9 +54,7 @@ def by_alpha_beta(alpha: float) -> Step:
         for side, share in ((1, alpha), (-1, 1 - alpha)):
             products = np.where(side * layer[0] * x > 0, layer[0] * x, 0)
             bias = np.where(side * layer[1] > 0, layer[1], 0)
-            z = products.sum(1) + bias
-            z = z + EPSILON * (np.where(z < 0, -1, 1))
-            gone += share * (products / z[:, None] * relevance[:, None]).sum(0)
+            gone += share * (products / stable(products.sum(1) + bias)[:, None] * relevance[:, None]).sum(0)
         return gone
 
     return step
@@ -61,11 +66,13 @@ def by_flat(x: Array, layer: Layer, relevance: Array) -> Array:
     return (read / (read.sum(1, keepdims=True) + EPSILON) * relevance[:, None]).sum(0)
 
 
-STEPS: dict[str, tuple[Step, Step, Step]] = {  # first layer, other convolutions, dense layers
-    "epsilon": (by_epsilon, by_epsilon, by_epsilon),
-    "alpha-beta": (by_alpha_beta(2), by_alpha_beta(2), by_alpha_beta(2)),
-    "composite": (by_flat, by_alpha_beta(1), by_epsilon),
-}
+def steps_of(rule: str, epsilon: float = 1e-6, alpha: float = 0) -> tuple[Step, Step, Step]:
+    """What the first layer does, other convolutions, dense layers."""
+    return {
+        "epsilon": (by_epsilon(epsilon),) * 3,
+        "alpha-beta": (by_alpha_beta(alpha or 2),) * 3,
+        "composite": (by_flat, by_alpha_beta(alpha or 1), by_epsilon(epsilon)),
+    }[rule]
 
 
 def by_hand(layers: tiny_residual.Layers, image: Array, target: int, steps: tuple[Step, Step, Step]) -> Array:
@@ -73,7 +80,7 @@ def by_hand(layers: tiny_residual.Layers, image: Array, target: int, steps: tupl
     v = layers.forward(image)
     at = dense(v["active"], layers.scores, np.eye(3)[target] * v["scores"])
     at = dense(v["flat"], layers.hidden, at)  # Tanh and rectifiers hand on what arrives
-    at = by_epsilon(v["relu3"], layers.mean, at)
+    at = by_epsilon(EPSILON)(v["relu3"], layers.mean, at)
     shares = {name: v[name] / stable(v["sum"]) * at for name in ("conv3", "pool1")}
     inner = convolution(v["relu2"], layers.conv3, shares["conv3"])
     at = shares["pool1"] + convolution(v["pool1"], layers.conv2, inner)
@@ -83,22 +90,33 @@ def by_hand(layers: tiny_residual.Layers, image: Array, target: int, steps: tupl
     return first(v["centred"], layers.conv1, won)
 
 
+DEFAULTS = {"composite": {"epsilon": 1e-6, "alpha": 1}, "epsilon": {"epsilon": 1e-6}, "alpha-beta": {"alpha": 2}}
+GIVEN: list[tuple[str, dict[str, float]]] = [
+    *((rule, {}) for rule in RULES),
+    ("composite", {"epsilon": 0.25, "alpha": 2}),
+    ("epsilon", {"epsilon": 0.25}),
+    ("alpha-beta", {"alpha": 1}),
+    ("alpha-beta", {"alpha": 1.5}),
+]
+
+
 @pytest.mark.parametrize("target", [0, 2])
-@pytest.mark.parametrize("rule", RULES)
-def test_the_equations_by_hand(rule: str, target: int) -> None:
+@pytest.mark.parametrize(("rule", "given"), GIVEN)
+def test_the_equations_by_hand(rule: str, given: dict[str, float], target: int) -> None:
     model = tiny_residual.network()
     layers, images = tiny_residual.Layers(model), tiny_residual.inputs(model)
-    expected = np.stack([by_hand(layers, image, target, STEPS[rule]) for image in images]).reshape(5, 1, 8, 8)
+    steps, options = steps_of(rule, **given), DEFAULTS[rule] | given
+    expected = np.stack([by_hand(layers, image, target, steps) for image in images]).reshape(5, 1, 8, 8)
     exact = model.torch(precision=torch.float64).gradients(
-        images.reshape(5, 1, 8, 8), ClassScore(target), ["image"], RELEVANCE_RULES[rule]
+        images.reshape(5, 1, 8, 8), ClassScore(target), ["image"], RELEVANCE_RULES[rule](**options)
     )
     assert relative(exact.gradients["image"], expected) < 1e-9
-    found = lrp(model, PICTURES, target=target, rule=rule)
+    found = lrp(model, PICTURES, target=target, rule=rule, **given)  # type: ignore[arg-type]
     assert found.raw is not None and found.gap is not None
     assert relative(found.raw, expected) < 1e-4
     assert relative(found.maps, expected.sum(1)) < 1e-4
     np.testing.assert_allclose(found.gap, expected.sum((1, 2, 3)) - found.scores, rtol=1e-3, atol=1e-4)
-    assert found.signed and found.settings == {"rule": rule}
+    assert found.signed and found.settings == {"rule": rule, **options}
 
 
 def test_without_biases_nothing_is_lost(tmp_path: Path) -> None:
@@ -114,40 +132,44 @@ def test_without_biases_nothing_is_lost(tmp_path: Path) -> None:
         np.testing.assert_allclose(found.gap / found.scores, 0, atol=1e-3)
 
 
+def test_equal_parameters_share_one_variant(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, made, make = tiny_residual.network(), [], Variants._made
+
+    def counted(self: Variants, outputs: Any, rule: Any, leaves: Any) -> Any:
+        made.append(rule)
+        return make(self, outputs, rule, leaves)
+
+    lrp(model, PICTURES, target=1)
+    monkeypatch.setattr(Variants, "_made", counted)
+    for options in ({}, {"epsilon": 1e-6}, {"alpha": 1}, {"epsilon": 1e-6, "alpha": 1.0}):
+        lrp(model, PICTURES, target=1, **options)  # type: ignore[arg-type]
+    assert not made
+    for options in ({"epsilon": 0.1}, {"alpha": 2.0}, {"epsilon": 0.1}, {"alpha": np.float32(2)}):
+        lrp(model, PICTURES, target=1, **options)  # type: ignore[arg-type]
+    assert len(made) == 2 and made[0] != made[1]
+
+
 # -- Captum ---
 
 
-def captum_lrp(module: nn.Module, images: torch.Tensor, target: int, convolution: Callable[[], Any]) -> Array:
-    """What is no layer has no epsilon: in Captum's default for MaxPool it takes relevance from small maxima."""
-    from captum.attr import LRP
-    from captum.attr._utils.lrp_rules import EpsilonRule
-
-    found = []
-    for image in images:  # Captum takes the rules from the modules after each run
-        ruled = copy.deepcopy(module).double()
-        for layer in ruled.modules():
-            if isinstance(layer, nn.Conv2d):
-                layer.rule = convolution()
-            elif isinstance(layer, (nn.Flatten, nn.Identity, nn.MaxPool2d)):
-                layer.rule = EpsilonRule(1e-30)
-            elif not list(layer.children()) and not isinstance(layer, (nn.ReLU, nn.Dropout)):
-                layer.rule = EpsilonRule(EPSILON)
-        found.append(LRP(ruled).attribute(image[None].clone().requires_grad_(), target=target).detach().numpy())
-    return np.concatenate(found)
-
-
-@pytest.mark.parametrize("name", ["resnet18", "vgg11_bn", "squeezenet1_1", "googlenet", "densenet121"])
-def test_against_captum(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "epsilon"),
+    [
+        *((name, EPSILON) for name in ("resnet18", "vgg11_bn", "squeezenet1_1", "googlenet", "densenet121")),
+        ("squeezenet1_1", 0.25),
+    ],
+)
+def test_against_captum(name: str, epsilon: float, tmp_path: Path) -> None:
     """Batch normalisation behind convolutions is taken into the module first, as Captum has it for a layer of its own.
     In float64 and with the same weights to the last digit, as epsilon divides by sums near zero."""
     module = captum_networks.without_normalisation(captum_networks.network(name))
-    from captum.attr._utils.lrp_rules import EpsilonRule
-
     model = captum_networks.exported(module, name, tmp_path)
     images = captum_networks.inputs(model, captum_networks.pictures(name))
-    rule = RELEVANCE_RULES["epsilon"]
+    rule = RELEVANCE_RULES["epsilon"](epsilon=epsilon)
     found = model.torch(precision=torch.float64).gradients(images.numpy(), ClassScore(3), ["image"], rule)
-    expected = captum_lrp(module, images, 3, lambda: EpsilonRule(EPSILON))
+    from captum.attr._utils.lrp_rules import EpsilonRule
+
+    expected = captum_peers.lrp(module, images, [3] * len(images), lambda: EpsilonRule(epsilon))
     assert relative(found.gradients["image"], expected) < 1e-6
 
 
@@ -166,9 +188,9 @@ def test_alpha_1_beta_0_against_captum(name: str, tmp_path: Path) -> None:
     model = captum_networks.exported(module, name, tmp_path)
     model.spec = model.spec.override("test", mean=(0.0,))
     images = captum_networks.inputs(model, captum_networks.pictures(name))
-    rule = relevance_rule("alpha 1", alpha_beta(1), epsilon)
+    rule = relevance_rule("alpha 1", AlphaBeta(1), Epsilon())
     found = model.torch(precision=torch.float64).gradients(images.numpy(), ClassScore(3), ["image"], rule)
-    assert relative(found.gradients["image"], captum_lrp(module, images, 3, Stabilised)) < 1e-6
+    assert relative(found.gradients["image"], captum_peers.lrp(module, images, [3] * len(images), Stabilised)) < 1e-6
 
 
 # -- photos, batches, what there is no rule for ---
@@ -214,6 +236,18 @@ def test_a_probability_has_no_rule(shared: Shared) -> None:
         lrp(model, str(shared("data/skimage_images/coffee.png")), target=ClassProbability(0))
 
 
-def test_errors() -> None:
-    with pytest.raises(InputError, match="rule expects composite, epsilon or alpha-beta, found 'gamma'"):
-        lrp(tiny_residual.network(), PICTURES, rule="gamma")
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"rule": "gamma"}, "rule expects composite, epsilon or alpha-beta, found 'gamma'"),
+        *(({"epsilon": bad}, "epsilon expects a number above 0, found") for bad in (0, -1, math.nan, math.inf, "0.1")),
+        ({"alpha": math.nan}, "alpha expects a number above 0, found nan"),
+        ({"alpha": 0.5}, "alpha expects a number of at least 1, as beta is alpha - 1, found 0.5"),
+        ({"rule": "epsilon", "alpha": 2}, "alpha is no option of the rule epsilon, which has epsilon"),
+        ({"rule": "alpha-beta", "epsilon": 0.1}, "epsilon is no option of the rule alpha-beta, which has alpha"),
+    ],
+)
+def test_errors(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=re.escape(message)) as raised:
+        lrp(tiny_residual.network(), PICTURES, **options)
+    assert "\n" not in str(raised.value)
