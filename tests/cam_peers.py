@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -72,19 +72,32 @@ def peer(name: str, folder: Path, count: int = 2) -> Peer:
 
 
 def peer_map(method: str, name: str, peer: Peer) -> np.ndarray:  # [n, h, w]
-    """pytorch-grad-cam's map of CLASS, cut off below 0, before it is scaled to 0..1 and enlarged."""
+    """pytorch-grad-cam's map of CLASS."""
+    transform = _planes if name == "vit_b_16" else None
+    layer = LAYERS[name](peer.module)
+    return layer_map(method, peer.module, layer, peer.inputs, [CLASS] * len(peer.pictures), transform)
+
+
+def layer_map(
+    method: str,
+    module: nn.Module,
+    layer: nn.Module,
+    inputs: Tensor,
+    classes: Sequence[int],
+    transform: Callable[[Tensor], Tensor] | None = None,
+) -> np.ndarray:  # [n, h, w]
+    """pytorch-grad-cam's map, cut off below 0, before it is scaled to 0..1 and enlarged."""
     networks.torchvision_models()
     import pytorch_grad_cam
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
     made: list[np.ndarray] = []
-    transform = _planes if name == "vit_b_16" else None
-    cam = getattr(pytorch_grad_cam, method)(peer.module, [LAYERS[name](peer.module)], reshape_transform=transform)
+    cam = getattr(pytorch_grad_cam, method)(module, [layer], reshape_transform=transform)
     cam.compute_input_gradient = True  # the parameters, frozen, have none
     original = cam.get_cam_image
     cam.get_cam_image = lambda *arguments, **named: made.append(original(*arguments, **named)) or made[-1]
     with cam:
-        cam(peer.inputs, [ClassifierOutputTarget(CLASS)] * len(peer.pictures))
+        cam(inputs, [ClassifierOutputTarget(wanted) for wanted in classes])
     return np.maximum(made[0], 0)
 
 

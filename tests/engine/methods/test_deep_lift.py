@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import captum_networks
+import captum_peers
 import numpy as np
 import pytest
 import tiny_residual
@@ -117,25 +117,15 @@ class _Total:
 
 
 @pytest.mark.parametrize("name", ["resnet18", "vgg11_bn", "squeezenet1_1", "googlenet"])
-def test_against_captum(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Captum is wrong for a MaxPool whose windows overlap, as torch's unpooling keeps one of several values for a
-    place, and for one that reads what another module reads or an activation made; both are mended here. The baseline is
-    no even colour, as then the maxima of whole maps are tied."""
+def test_against_captum(name: str, tmp_path: Path) -> None:
+    """With its pooling mended. The baseline is no even colour, as then the maxima of whole maps are tied."""
     module = captum_networks.without_normalisation(captum_networks.network(name))
-    from captum.attr import DeepLift
-
     model = captum_networks.exported(module, name, tmp_path)
     module = captum_networks.with_pools_apart(module).double()
     *pictures, other = captum_networks.pictures(name, 3)
     images = captum_networks.inputs(model, np.stack(pictures))
     baseline = captum_networks.inputs(model, other[None]).expand_as(images)
-    monkeypatch.setattr(torch.nn.functional, "max_unpool2d", _adding_unpool)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that it sets hooks
-        pairs = zip(images[:, None], baseline[:, None], strict=True)
-        expected = torch.cat([DeepLift(module).attribute(*pair, target=3) for pair in pairs]).detach().numpy()
-    change = (module(images) - module(baseline))[:, 3].detach().numpy()
-    np.testing.assert_allclose(expected.sum((1, 2, 3)), change, rtol=1e-6)  # Captum, so mended, adds up
+    expected = captum_peers.deep_lift(module, images, baseline, [3] * len(images))
     network, rescale = model.torch(precision=torch.float64), Rescale()
     with rescale.recording():
         network.gradients(baseline.numpy(), ClassScore(3), ["image"], rescale.rule)
@@ -145,11 +135,6 @@ def test_against_captum(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert single.raw is not None and single.gap is not None
     assert relative(single.raw, expected) < 1e-2
     assert np.abs(single.gap).max() < 1e-4
-
-
-def _adding_unpool(x: torch.Tensor, places: torch.Tensor, *windows: Any) -> torch.Tensor:
-    planes = x.new_zeros(windows[-1]).flatten(2)
-    return planes.scatter_add(2, places.flatten(2), x.flatten(2)).reshape(windows[-1])
 
 
 @pytest.mark.parametrize("baseline", ["black", "mean", "blur"])

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import captum_peers
 import gradient_peers
 import numpy as np
 import pytest
 import tiny_models
-import torch
-import torchvision_networks as networks
 from gradient_peers import RELATIVE, relative
 from onnxray.engine.batching import resident_bytes
 from onnxray.engine.images import prepare
@@ -59,22 +58,9 @@ def test_the_equations_in_loops(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", CAPTUM)
 @pytest.mark.parametrize("name", ["resnet18", "squeezenet1_1", "vit"])
-def test_against_captum(
-    name: str, kind: str, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    """Captum draws from torch.normal, which here gives our noise; its spread is that of one image, so it gets one."""
-    networks.torchvision_models()
-    from captum.attr import NoiseTunnel, Saliency
-
-    peer = gradient_peers.peer(name, tmp_path_factory.getbasetemp(), count=1)
-    inputs, samples = peer.inputs, 6
-    drawn = np.random.default_rng(0).standard_normal((samples, *inputs.shape[1:]))
-    monkeypatch.setattr(torch, "normal", lambda mean, std: std * torch.tensor(drawn))
-    spread = 0.15 * float(inputs.max() - inputs.min())
-    tunnel = NoiseTunnel(Saliency(peer.of_float32))
-    expected = tunnel.attribute(
-        inputs.requires_grad_(), CAPTUM[kind], nt_samples=samples, stdevs=spread, target=3, abs=False
-    )
+def test_against_captum(name: str, kind: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    peer, samples = gradient_peers.peer(name, tmp_path_factory.getbasetemp(), count=1), 6
+    expected = captum_peers.smooth_grad(peer.of_float32, peer.inputs, [3], CAPTUM[kind], samples, 0.15)
     found = smooth_grad(peer.model, peer.pictures, target=3, kind=kind, samples=samples)
     assert relative(found.raw, expected) <= RELATIVE
 
