@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import Any
 
-import numpy as np
 from PIL import Image
 
+from ...engine.methods import ATTRIBUTIONS, attribution_method
 from ...engine.methods.attribution import Attribution, CertificateWarning
-from ...engine.methods.grad_cam import grad_cam
-from ...engine.methods.saliency import saliency
 from ...engine.model import Model
 from ...engine.render.heatmap import Heat
 from ...engine.structure.classifier import find_classifier
@@ -20,7 +18,8 @@ from ...importers.errors import InputError
 from .section import Section, embed
 
 NOTHING = Section(page={"pixels": None}, data={"pixels": None})
-_METHODS: dict[str, Callable[..., Attribution]] = {"Grad-CAM": grad_cam, "Saliency": saliency}
+# One gradient each, and each another view: places, slopes, shapes, shares. `explain --method all` has the others.
+_METHODS = ("grad_cam", "saliency", "guided_backprop", "lrp")
 _SHOWN = 6  # images: a gradient costs two to three times as much as a prediction
 
 
@@ -32,11 +31,12 @@ def section(model: Model, images: Sequence[str], memory: int | None) -> Section:
         return _section({}, ["Gradients need torch, which is not installed."], len(images))
     found: dict[str, Attribution] = {}
     failed: list[str] = []
-    for name, method in _METHODS.items():
+    for method in _METHODS:
+        name = ATTRIBUTIONS[method]
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", CertificateWarning)  # stands on the page
-                found[name] = method(model, list(images[:_SHOWN]), memory=memory)
+                found[name] = attribution_method(method)(model, list(images[:_SHOWN]), memory=memory)
         except (InputError, RuntimeError) as error:  # the rest of the page does not depend on it
             failed.append(f"{name}: {error}")
     return _section(found, list(dict.fromkeys(failed)), len(images))
@@ -46,6 +46,7 @@ def _section(found: dict[str, Attribution], failed: list[str], images: int) -> S
     results = list(found.values())
     page = {
         "caption": _caption(found, images),
+        "methods": _methods(found),
         "images": [_entry(found, row) for row in range(len(results[0].images))] if results else [],
         "failed": failed,
         "certificate": results[0].certificate if results else "",
@@ -58,13 +59,23 @@ def _section(found: dict[str, Attribution], failed: list[str], images: int) -> S
 def _caption(found: dict[str, Attribution], images: int) -> str:
     if not found:
         return "There are no heat maps of this network."
-    notes = dict.fromkeys(note for result in found.values() for note in result.notes)
-    sentences = [f"{name} of {result.layer}: {result.meaning}" for name, result in found.items()] + [
-        _capital(note) for note in notes
-    ]
-    sentences += [f"The first {_SHOWN} of {images} images"] if images > _SHOWN else []
-    first = "What speaks for the class that the network puts first, from dark (nothing) to yellow (most, in each map)"
-    return " ".join(f"{sentence}." for sentence in (first, *sentences))
+    kept = f" The first {_SHOWN} of {images} images." if images > _SHOWN else ""
+    return (
+        "What speaks for the class that the network puts first: from dark (nothing) to yellow (most), or from blue "
+        f"(against, or darker) to red (for, or brighter), each map on its own scale.{kept}"
+    )
+
+
+def _methods(found: dict[str, Attribution]) -> list[dict[str, str]]:
+    """What each map shows, and what must be known of it alone."""
+    shared = set.intersection(*(set(result.notes) for result in found.values())) if found else set()
+    own = {
+        name: [_capital(note) + "." for note in result.notes if note not in shared] for name, result in found.items()
+    }
+    return [
+        {"name": name, "layer": result.layer, "meaning": " ".join([f"{result.meaning}.", *own[name]])}
+        for name, result in found.items()
+    ] + [{"name": "All", "layer": "", "meaning": f"{note}."} for note in sorted(shared)]
 
 
 def _capital(text: str) -> str:
@@ -76,16 +87,14 @@ def _entry(found: dict[str, Attribution], row: int) -> dict[str, Any]:
     return {
         "target": first.targets[row],
         "name": first.images[row].rpartition("/")[2],
-        "figures": [
-            {"method": name, "src": embed(Image.fromarray(_picture(name, result.heats()[row])))}
-            for name, result in found.items()
-        ],
+        "figures": [_figure(name, result.rows([row]).heats()[0], result) for name, result in found.items()],
     }
 
 
-def _picture(method: str, heat: Heat) -> np.ndarray:  # [H, W, 3] uint8
+def _figure(method: str, heat: Heat, result: Attribution) -> dict[str, str]:
     """Over the picture where the map is smooth, alone where it is as fine as the picture."""
-    return heat.overlay if method == "Grad-CAM" else heat.colours
+    picture = embed(Image.fromarray(heat.overlay if result.smooth else heat.colours))
+    return {"method": method, "src": picture, "extent": heat.extent(result.units)}
 
 
 def _numbers(result: Attribution) -> dict[str, Any]:

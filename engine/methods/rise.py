@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from itertools import islice, tee
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -56,16 +56,14 @@ def rise(
         raise InputError(f"share expects a part between 0 and 1, found {share!r}")
 
     def explain(batch: np.ndarray, wanted: Target) -> Maps:
-        seen = versions_scores(model, (dimmed(batch, mask, model.spec) for mask in drawn()), wanted, memory)
+        masks, again = tee(random_masks(samples, grid, share, size, seed))  # holds those of one run
+        seen = versions_scores(model, (dimmed(batch, mask, model.spec) for mask in masks), wanted, memory)
         sums, weights = np.zeros((len(batch), *size)), np.zeros(size)
-        for mask, scores in zip(drawn(), seen, strict=True):
+        for mask, scores in zip(again, seen, strict=True):
             sums += scores[:, None, None] * mask
             weights += mask
         maps = sums / np.maximum(weights, _NEVER_SEEN)  # eq. 3 and 6
         return Maps(forward(model, batch, wanted, (), memory)[0], above_least(maps), image_input(model)[0], maps)
-
-    def drawn() -> Iterator[np.ndarray]:
-        return random_masks(samples, grid, share, size, seed)
 
     size = image_size(model)
     options = {"samples": samples, "grid": grid, "share": share, "seed": seed}

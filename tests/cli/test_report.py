@@ -159,7 +159,8 @@ def test_heat_maps_of_every_image_with_their_certificate(page: Path) -> None:
     text = page.read_text()
     found = json.loads(page.with_suffix(".json").read_text())["pixels"]
     assert 'href="#pixels"' in text
-    for method in ("Grad-CAM", "Saliency"):
+    for method in ("Grad-CAM", "Saliency", "Guided backprop", "LRP"):
+        assert f"<dt>{method}</dt><dd>{found[method]['meaning']}." in html.unescape(text)
         assert text.count(f'alt="{method} of noise') == 2
         assert [Path(name).name for name in found[method]["images"]] == ["noise0.png", "noise1.png"]
     assert found["Saliency"]["targets"] == found["Grad-CAM"]["targets"]
