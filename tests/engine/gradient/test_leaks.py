@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,15 +10,12 @@ import numpy as np
 import onnxray
 import pytest
 import tiny_models
-import torch
-from onnxray.engine.batching import resident_bytes
+from leaks import assert_nothing_is_left, live_tensors
 from onnxray.engine.gradient.rules import DECONVNET, GUIDED, PLAIN
 from onnxray.engine.targets import ClassScore
 
-WARM_UP, CALLS = 30, 100
 SIDE = 96
 IMAGES = np.random.default_rng(0).normal(size=(8, 1, SIDE, SIDE)).astype(np.float32)
-ALLOWED = CALLS * IMAGES.nbytes // 3  # bytes: a third of an input a call; malloc alone moves by some MB
 
 
 class Failing(ClassScore):
@@ -33,11 +29,6 @@ class Failing(ClassScore):
 def model(tmp_path: Path) -> onnxray.Model:
     text = tiny_models.CONV_NET.replace("8, 8]", f"{SIDE}, {SIDE}]").replace("[3, 32]", f"[3, {2 * (SIDE // 2) ** 2}]")
     return onnxray.load(tiny_models.save(tmp_path / "tiny.onnx", text))
-
-
-def live_tensors() -> int:
-    gc.collect()
-    return sum(issubclass(type(value), torch.Tensor) for value in gc.get_objects())  # isinstance asks lazy objects
 
 
 def all_rules(model: onnxray.Model) -> None:
@@ -56,14 +47,7 @@ def failures(model: onnxray.Model) -> None:
 
 @pytest.mark.parametrize("call", [all_rules, inner_tensors, failures])
 def test_nothing_is_left(model: onnxray.Model, call: Callable[[onnxray.Model], None]) -> None:
-    for _ in range(WARM_UP):
-        call(model)
-    tensors, held = live_tensors(), resident_bytes()
-    for _ in range(CALLS):
-        call(model)
-    assert live_tensors() == tensors
-    if held:  # where the system says
-        assert resident_bytes() - held < ALLOWED
+    assert_nothing_is_left(lambda: call(model), IMAGES.nbytes)
 
 
 def test_variants_are_not_hoarded(model: onnxray.Model) -> None:
