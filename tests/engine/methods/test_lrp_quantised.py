@@ -254,22 +254,27 @@ def test_products_of_integers_get_the_relevance_of_their_layer(kind: str, rule: 
 # -- what onnxruntime's quantiser and optimiser write ---
 
 
+Files = Callable[..., Model]
+
+
 @pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Model]:
-    """Kind of QUANTISERS, "float", or a level of optimisation -> the residual network so written."""
+def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
+    """Kind of QUANTISERS or "float", level of optimisation or none -> the residual network so written."""
     folder = tmp_path_factory.mktemp("files")
     source = residual_net(folder / "float.onnx")
     images = np.random.default_rng(1).normal(size=(32, 3, 16, 16)).astype(np.float32)
 
-    def made(kind: str) -> Model:
+    def made(kind: str, level: str = "") -> Model:
         path = folder / f"{kind}.onnx"
         if kind in QUANTISERS:
             quantise(source, path, kind, images)
-        elif kind != "float":
+        if level:
             options = SessionOptions()
-            options.graph_optimization_level = getattr(GraphOptimizationLevel, kind)
-            options.optimized_model_filepath, options.log_severity_level = str(path), 3  # it warns of its hardware
-            InferenceSession(source, options, providers=["CPUExecutionProvider"])
+            options.graph_optimization_level = getattr(GraphOptimizationLevel, level)
+            options.optimized_model_filepath = str(folder / f"{kind}.{level}.onnx")
+            options.log_severity_level = 3  # it warns that the file is for this kind of machine
+            InferenceSession(path, options, providers=["CPUExecutionProvider"])
+            path = folder / f"{kind}.{level}.onnx"
         model = onnxray.load(path)
         model.spec = model.spec.override("test", mean=(128.0,), scale=(1 / 64,), resize="stretch", channel_order="RGB")
         return model
@@ -281,21 +286,29 @@ PHOTOS = np.random.default_rng(7).integers(0, 256, (6, 16, 16, 3), dtype=np.uint
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_what_the_optimiser_fuses_is_what_it_was(files: Callable[[str], Model], rule: str) -> None:
-    optimised = files("ORT_ENABLE_EXTENDED")
-    assert "com.microsoft.FusedConv" in {node.op for node in optimised.graph.nodes}
-    found, expected = (lrp(model, PHOTOS, target=3, rule=rule) for model in (optimised, files("float")))
+@pytest.mark.parametrize(
+    ("kind", "level", "brings"),
+    [
+        ("float", "ORT_ENABLE_EXTENDED", "FusedConv"),
+        ("dynamic", "ORT_ENABLE_EXTENDED", "DynamicQuantizeMatMul"),
+        ("qdq_channels", "ORT_ENABLE_ALL", "NhwcMaxPool"),
+    ],
+)
+def test_what_the_optimiser_fuses_is_what_it_was(files: Files, kind: str, level: str, brings: str, rule: str) -> None:
+    optimised = files(kind, level)
+    assert f"com.microsoft.{brings}" in {node.op for node in optimised.graph.nodes}
+    found, expected = (lrp(model, PHOTOS, target=3, rule=rule) for model in (optimised, files(kind)))
     assert apart(found, expected) < 1e-5
 
 
-def test_layouts_of_one_processor_are_refused(files: Callable[[str], Model]) -> None:
+def test_layouts_of_one_processor_are_refused(files: Files) -> None:
     with pytest.raises(InputError, match=r"torch has no equal for com\.microsoft\.nchwc\.Conv") as raised:
-        lrp(files("ORT_ENABLE_ALL"), PHOTOS)
+        lrp(files("float", "ORT_ENABLE_ALL"), PHOTOS)
     assert "\n" not in str(raised.value)
 
 
 @pytest.mark.parametrize("kind", QUANTISERS)
-def test_what_the_quantiser_writes_is_near_the_float_network(files: Callable[[str], Model], kind: str) -> None:
+def test_what_the_quantiser_writes_is_near_the_float_network(files: Files, kind: str) -> None:
     """Its rounding moves values and thereby ReLUs over zero, most in the rule that is nearest to the gradient."""
     for rule, least in (("composite", 0.999), ("alpha-beta", 0.99), ("epsilon", 0.95)):
         found, expected = (lrp(model, PHOTOS, target=3, rule=rule).raw for model in (files(kind), files("float")))
@@ -307,7 +320,7 @@ def test_what_the_quantiser_writes_is_near_the_float_network(files: Callable[[st
 
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("channels", ["", "_channels"])
-def test_both_formats_of_the_quantiser_agree(files: Callable[[str], Model], channels: str, rule: str) -> None:
+def test_both_formats_of_the_quantiser_agree(files: Files, channels: str, rule: str) -> None:
     """They are the same levels, written in two ways."""
     found, expected = (lrp(files(kind + channels), PHOTOS, target=3, rule=rule) for kind in ("operators", "qdq"))
     assert apart(found, expected) < 1e-5
