@@ -40,6 +40,7 @@ FEW_CHANNELS: dict[str, tuple[str, Callable[[Any], nn.Module]]] = {
 class File(Peer):
     """A real file, its module, photos of its size, and what it takes them for."""
 
+    module: nn.Sequential  # [0] makes the last feature map
     name: str
     other: np.ndarray  # [side, side, 3] uint8, another photo
     classes: Sequence[int]
@@ -52,8 +53,8 @@ def file(request: pytest.FixtureRequest, shared: Shared) -> File:
     model, module = file_networks.read(shared, request.param)
     *photos, other = (photo(shared, name, image_input(model)[1][-1]) for name in (*PHOTOS, BASELINE))
     peer = Peer(in_double(model), module.double(), np.stack(photos))
-    classes = peer.module(peer.inputs).argmax(1).tolist()
-    return File(peer.model, peer.module, peer.pictures, request.param, other, classes)
+    classes = module(peer.inputs).argmax(1).tolist()
+    return File(peer.model, module, peer.pictures, request.param, other, classes)
 
 
 def photo(shared: Shared, name: str, side: int) -> np.ndarray:  # [side, side, 3] uint8
