@@ -59,7 +59,6 @@ def lrp(
     2019, Layer-Wise Relevance Propagation: An Overview, doi:10.1007/978-3-030-28954-6_10, with the first layer flat as
     of Lapuschkin et al. 2019, arXiv:1902.10178.
     """
-
     options = _options(rule, {"epsilon": epsilon, "alpha": alpha})
 
     def explain(batch: np.ndarray, wanted: Target) -> Maps:
