@@ -36,6 +36,8 @@ OPTIONS: dict[str, tuple[type, str]] = {
     "noise": (float, "smooth_grad: standard deviation, as a share of the image's range."),
     "kind": (str, "smooth_grad: mean, squared or variance."),
     "rule": (str, "lrp: epsilon, alpha-beta or composite; integrated_gradients: gauss-legendre or riemann."),
+    "epsilon": (float, "lrp, composite and epsilon: what steadies divisions, in units of a layer. [default: 1e-6]"),
+    "alpha": (float, "lrp, composite [default: 1] and alpha-beta [default: 2]: weight of what speaks for."),
     "unit": (str, "deconvnet: all, or strongest: only a channel's strongest place."),
     "grid": (int, "rise: cells of a mask along each side."),
     "share": (float, "rise: of a mask's cells that are seen."),

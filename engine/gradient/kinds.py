@@ -19,7 +19,7 @@ from torch import fx
 from .builder import origin
 from .constants import Constants
 
-_KIND = "kind"  # key of fx nodes' meta
+KIND = "kind"  # key of fx nodes' meta
 _ENDS = ("Mul", "Div")  # what such a chain ends in
 _ELEMENTWISE = (
     *("Add", "Sub", "Mul", "Div", "Neg", "Reciprocal", "Pow", "Sqrt", "Exp", "Log", "Min", "Max", "Clip", "Relu"),
@@ -37,7 +37,7 @@ def kind(node: fx.Node) -> str:
     made_from = origin(node)
     if node.op != "call_function" or made_from is None:
         return ""
-    return str(node.meta.get(_KIND, made_from.op))
+    return str(node.meta.get(KIND, made_from.op))
 
 
 def only_user(node: fx.Node) -> fx.Node | None:
@@ -49,7 +49,7 @@ def recognise_activations(graph: fx.Graph, constants: Constants) -> None:
     """Put one node in place of every such chain, unless a tensor inside it is needed elsewhere or asked for."""
     for node in reversed(list(graph.nodes)):
         if kind(node) == "Clip" and _is_relu6(node, constants):
-            node.meta[_KIND] = "Relu6"
+            node.meta[KIND] = "Relu6"
         if kind(node) in _ENDS and node.users:  # those of a chain that is replaced have none left
             _recognise(node, constants)
 
@@ -116,7 +116,7 @@ def _replace(chain: Chain, source: fx.Node, found: str) -> None:
     end = next(iter(chain))
     with end.graph.inserting_before(end):
         node = end.graph.create_node("call_function", _ACTIVATIONS[found], (source,), {}, f"{end.name}_{found}")
-    node.meta = {**end.meta, _KIND: found.partition(" ")[0]}
+    node.meta = {**end.meta, KIND: found.partition(" ")[0]}
     end.replace_all_uses_with(node)
     for entry in chain:
         entry.graph.erase_node(entry)

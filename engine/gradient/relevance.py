@@ -30,7 +30,7 @@ from .constants import Constants
 from .fusion import fold as take_in_what_follows
 from .kinds import kind
 from .rules import RECTIFIERS, Maker, Operation, Rule
-from .written_out import write_out
+from .written_out import write_out_levels
 
 EPSILON = 1e-6  # added to what is divided by, where no rule says otherwise
 
@@ -66,7 +66,7 @@ class Relevance(Rule):
 
     def makers(self, graph: fx.Graph, constants: Constants) -> dict[fx.Node, Maker]:
         """Raises InputError naming all nodes that there is no rule for."""
-        write_out(graph, constants)
+        write_out_levels(graph, constants)
         for node in list(graph.nodes):
             if kind(node) == "Conv":
                 take_in_what_follows(node, constants, ())

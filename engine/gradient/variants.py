@@ -17,6 +17,7 @@ from .constants import Constants
 from .fusion import fuse
 from .kinds import recognise_activations
 from .rules import Rule
+from .written_out import write_out_steps
 
 _KEPT = 16  # variants that are kept ready
 
@@ -47,6 +48,7 @@ class Variants:
 
     def _made(self, outputs: tuple[str, ...], rule: Rule, leaves: tuple[str, ...]) -> fx.GraphModule:
         graph = _copied(self._module.graph, outputs)
+        write_out_steps(graph)
         if self._fused:
             recognise_activations(graph, self._constants)
         ruled = _apply(rule, graph, self._constants)

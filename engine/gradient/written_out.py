@@ -21,9 +21,9 @@ import torch
 from torch import fx
 
 from .constants import Constants
-from .kinds import _KIND, kind, only_user
+from .kinds import KIND, kind, only_user
 from .ops.arithmetic import add, mul
-from .ops.contrib import _activated, fast_gelu, gelu
+from .ops.contrib import activated, fast_gelu, gelu
 from .ops.convolution import conv
 from .ops.levels import along, centred, dequantised
 from .ops.linear import gemm
@@ -31,15 +31,20 @@ from .ops.pooling import average_pool, global_average_pool
 from .ops.quantised import dequantize_linear, dynamic_levels
 
 
-def write_out(graph: fx.Graph, constants: Constants) -> None:
-    """Change the graph, its values not at all."""
+def write_out_steps(graph: fx.Graph) -> None:
+    """Put a node for each step in place of every fused operator. The graph's values are what they were."""
     for node in list(graph.nodes):
-        of = kind(node)
-        if of in _STEPS:
-            made = _STEPS[of](_Put(node, node), *node.args, **node.kwargs)
+        if kind(node) in _STEPS:
+            made = _STEPS[kind(node)](_Put(node, node), *node.args, **node.kwargs)
             node.replace_all_uses_with(made)
             graph.erase_node(node)
-        elif of in _LAYERS:
+
+
+def write_out_levels(graph: fx.Graph, constants: Constants) -> None:
+    """Put the layer of real numbers beside every operator of levels. The graph's values are what they were."""
+    for node in list(graph.nodes):
+        of = kind(node)
+        if of in _LAYERS:
             put = _Put(node.next, node)
             _beside(put, node, _LAYERS[of](put, *node.args, **node.kwargs))
         elif of in _INTEGER_LAYERS:
@@ -59,7 +64,7 @@ class _Put:
     def __call__(self, kind_of: str, function: Callable[..., Any], *arguments: Any, **keywords: Any) -> fx.Node:
         with self.place.graph.inserting_before(self.place):
             node = self.place.graph.create_node("call_function", function, arguments, keywords, self.of.name)
-        node.meta = {**self.of.meta, _KIND: kind_of}
+        node.meta = {**self.of.meta, KIND: kind_of}
         return node
 
     def real(self, levels: Any, scale: Any, zero: Any, axis: int = 1) -> fx.Node:
@@ -116,7 +121,7 @@ def _fused_gemm(
 
 
 def _active(put: _Put, x: fx.Node, activation: str, parameters: Any) -> fx.Node:
-    return put(activation, _activated, x, activation, tuple(parameters)) if activation else x
+    return put(activation, activated, x, activation, tuple(parameters)) if activation else x
 
 
 def _gelu(function: Callable[..., torch.Tensor]) -> Callable[..., fx.Node]:

@@ -6,10 +6,11 @@ from typing import TypedDict
 
 
 class BuildInfo(TypedDict):
-    """Compiler, SIMD level of this processor, and the state of CUDA with its reason."""
+    """Compiler, SIMD level and threads in use, and the state of CUDA with its reason."""
 
     compiler: str
     simd: str  # "avx512", "avx2" or "baseline"
+    threads: int  # that a kernel may use; at first the cores that this process may run on
     cuda_status: str  # what the build decided, and why
     cuda_compiled: bool
     cuda_runtime: int  # 1000 * major + 10 * minor, 0 without CUDA

@@ -1,8 +1,11 @@
-// What this extension was built with: compiler, SIMD level, CUDA yes or no and why.
+// What this extension was built with (compiler, CUDA yes or no and why) and runs with (SIMD level, threads).
 #include "build_info/build_info.hpp"
+#include "common/parallel_for.hpp"
 #include "common/simd.hpp"
 
 #include <pybind11/pybind11.h>
+#include <stdexcept>
+#include <string>
 
 namespace py = pybind11;
 
@@ -21,7 +24,8 @@ const char *const kCompiler = "unknown";
 py::dict build_info() {
   py::dict info;
   info["compiler"] = kCompiler;
-  info["simd"] = simd_level();
+  info["simd"] = simd_name(simd_setting());
+  info["threads"] = thread_setting().load();
   info["cuda_status"] = ONNXRAY_CUDA_STATUS;
 #ifdef ONNXRAY_WITH_CUDA
   const CudaDevices devices = cuda_devices();
@@ -38,8 +42,23 @@ py::dict build_info() {
   return info;
 }
 
+void set_threads(int threads) { thread_setting() = threads > 0 ? threads : available_cores(); }
+
+void set_simd_named(const std::string &name) {
+  for (const Simd level : {Simd::baseline, Simd::avx2, Simd::avx512}) {
+    if (name == simd_name(level)) {
+      return set_simd(level);
+    }
+  }
+  throw std::invalid_argument("simd is " + name + ", expected baseline, avx2 or avx512");
+}
+
 } // namespace
 
-void bind_build_info(py::module_ &module) { module.def("build_info", &build_info); }
+void bind_build_info(py::module_ &module) {
+  module.def("build_info", &build_info);
+  module.def("set_threads", &set_threads, py::arg("threads"));
+  module.def("set_simd", &set_simd_named, py::arg("level"));
+}
 
 } // namespace onnxray

@@ -30,7 +30,7 @@ _ACTIVATIONS: dict[str, Callable[..., torch.Tensor]] = {  # called with x and th
 }
 
 
-def _activated(x: torch.Tensor, activation: str, parameters: Sequence[float | None]) -> torch.Tensor:
+def activated(x: torch.Tensor, activation: str, parameters: Sequence[float | None]) -> torch.Tensor:
     if not activation:
         return x
     if activation not in _ACTIVATIONS:
@@ -81,7 +81,7 @@ def fused_conv(
     strides: Sequence[int] | None = None,
 ) -> torch.Tensor:
     y = conv(x, w, b, auto_pad=auto_pad, dilations=dilations, group=group, pads=pads, strides=strides)
-    return _activated(y if z is None else y + z, activation, activation_params)
+    return activated(y if z is None else y + z, activation, activation_params)
 
 
 @operator("FusedGemm", domain=MICROSOFT)
@@ -99,7 +99,7 @@ def fused_gemm(
     transB: int = 0,
 ) -> torch.Tensor:
     y = gemm(a, b, c, alpha=alpha, beta=beta, transA=transA, transB=transB)
-    return _activated(y, activation, (activation_alpha, activation_beta))
+    return activated(y, activation, (activation_alpha, activation_beta))
 
 
 @operator("FusedMatMul", domain=MICROSOFT)

@@ -18,6 +18,9 @@ import tiny_models
 from onnx import numpy_helper
 from onnxray.engine.gradient.relevance import RELEVANCE_RULES
 from onnxray.engine.methods.attribution import Attribution
+from onnxray.engine.methods.deconvnet import deconvnet
+from onnxray.engine.methods.deep_lift import deep_lift
+from onnxray.engine.methods.guided_backprop import guided_backprop
 from onnxray.engine.methods.lrp import RULES, lrp
 from onnxray.engine.model import Model
 from onnxray.engine.targets import ClassScore
@@ -283,6 +286,13 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
 
 
 PHOTOS = np.random.default_rng(7).integers(0, 256, (6, 16, 16, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("method", [guided_backprop, deconvnet, deep_lift], ids=lambda method: str(method.__name__))
+def test_rules_of_activations_find_those_that_are_fused(files: Files, method: Callable[..., Attribution]) -> None:
+    optimised = files("float", "ORT_ENABLE_EXTENDED")
+    found, expected = (method(model, PHOTOS, target=3) for model in (optimised, files("float")))
+    assert apart(found, expected) < 1e-5
 
 
 @pytest.mark.parametrize("rule", RULES)
