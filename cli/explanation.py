@@ -19,9 +19,10 @@ from .console import table_console
 
 if TYPE_CHECKING:
     from PIL import Image
+    from rich.console import Console
 
     from ..engine.methods.attribution import Attribution
-    from ..engine.metrics.check import SanityCheck
+    from ..engine.metrics.check import Check, SanityCheck
 
 _SHEET = 24  # rows on one sheet at most
 
@@ -41,8 +42,10 @@ def print_tables(results: Results) -> None:
         console.print(f"{title} of {result.layer}: {result.meaning}.")
     for methods, note in _by_method(results, [result.notes for result in results.found]):
         console.print(f"Note{_of(methods)}: {note}.")
-    for check, title in zip(results.checks, results.titles, strict=False):  # there may be none
-        console.print(_check_table(check, title))
+    if len(results.checks) == 1:
+        console.print(_check_table(results.checks[0], results.titles[0]))
+    elif results.checks:
+        _print_checks(results, console)
     for line in results.left_out:
         console.print(f"Left out: {line}.")
     for methods, text in _by_method(results, [[result.certificate] for result in results.found]):
@@ -70,6 +73,26 @@ def _check_table(check: SanityCheck, title: str) -> Table:
         numbers = ("–" if value is None else f"{value:.3g}" for value in (row.value, row.reference))
         table.add_row(row.name, *numbers, row.good)
     return table
+
+
+def _print_checks(results: Results, console: Console) -> None:
+    """A row a method, a column a check, and what is good."""
+    rows = [{row.name: row for row in check.checks} for check in results.checks]
+    names = {name: entry[name].good for entry in rows for name in entry}
+    table = Table("check of", box=box.SIMPLE_HEAD, pad_edge=False)
+    for number in range(1, len(names) + 1):
+        table.add_column(f"({number})", justify="right")
+    for title, entry in zip(results.titles, rows, strict=True):
+        table.add_row(title, *(_value(entry.get(name)) for name in names))
+    console.print(table)
+    for number, (name, good) in enumerate(names.items(), 1):
+        console.print(f"({number}) {name}; in brackets the reference; good is {good}.")
+
+
+def _value(row: Check | None) -> str:
+    if row is None or row.value is None:
+        return "–"
+    return f"{row.value:.3g}" if row.reference is None else f"{row.value:.3g} ({row.reference:.3g})"
 
 
 def plain(results: Results) -> Any:

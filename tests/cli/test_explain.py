@@ -179,6 +179,22 @@ def test_layers_side_by_side(network: Path, photos: Path, cli: Run, monkeypatch:
     assert [result["layer"] for result in json.loads(out)] == ["conv1", "relu1"]
 
 
+def test_checks_of_several_methods_are_one_table(network: Path, photos: Path, tmp_path: Path, cli: Run) -> None:
+    words = ("--compare-methods", "deep_lift,grad_cam", "--check", "-o", tmp_path / "s.png", "--json")
+    checks = {entry["method"]: entry["checks"] for entry in json.loads(cli("explain", network, photos, *words)[1])}
+    code, out, err = cli("explain", network, photos, *words[:-1])
+    assert code == 0, err
+    rows = {
+        title: next(line for line in out.splitlines() if line.lstrip().startswith(f"{title}  "))
+        for title in ("DeepLIFT", "Grad-CAM")
+    }
+    for method, title in (("deep_lift", "DeepLIFT"), ("grad_cam", "Grad-CAM")):
+        for check in checks[method]:
+            assert check["value"] is None or f"{check['value']:.3g}" in rows[title]
+            assert f") {check['name']}; " in " ".join(out.split())
+    assert "–" in rows["Grad-CAM"]  # it promises no sums
+
+
 def test_notes_and_certificates_say_whose_they_are(network: Path, photos: Path, tmp_path: Path, cli: Run) -> None:
     words = ("--compare-methods", "eigen_cam,grad_cam", "-o", tmp_path / "s.png")
     code, out, err = cli("explain", network, photos, *words)

@@ -10,6 +10,7 @@ from onnxray.kernels.build_info import build_info
 def test_names_compiler_simd_and_cuda() -> None:
     info = build_info()
     assert info["compiler"]
+    assert info["threads"] >= 1
     assert info["simd"] in {"avx512", "avx2", "baseline"}
     assert info["cuda_status"]
 
