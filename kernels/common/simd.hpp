@@ -17,8 +17,10 @@
 
 #if defined(__GNUC__)
 #define ONNXRAY_INLINE inline __attribute__((always_inline))
+#define ONNXRAY_INLINE_LAMBDA __attribute__((always_inline)) // after a lambda's parameters
 #else
 #define ONNXRAY_INLINE inline
+#define ONNXRAY_INLINE_LAMBDA
 #endif
 
 namespace onnxray {
