@@ -3,9 +3,13 @@
 
 namespace onnxray {
 void bind_build_info(pybind11::module_ &module);
+void bind_gram(pybind11::module_ &module);
+void bind_overlay(pybind11::module_ &module);
 }
 
 PYBIND11_MODULE(_native, module) {
   module.doc() = "onnxray's compiled kernels; use them through onnxray.kernels.";
   onnxray::bind_build_info(module);
+  onnxray::bind_gram(module);
+  onnxray::bind_overlay(module);
 }
