@@ -5,7 +5,7 @@ namespace onnxray {
 void bind_build_info(pybind11::module_ &module);
 void bind_gram(pybind11::module_ &module);
 void bind_overlay(pybind11::module_ &module);
-}
+} // namespace onnxray
 
 PYBIND11_MODULE(_native, module) {
   module.doc() = "onnxray's compiled kernels; use them through onnxray.kernels.";

@@ -151,9 +151,21 @@ def test_forward_verbs_never_import_torch(tmp_path: Path) -> None:
     assert "onnxruntime" in loaded and "torch" not in loaded
 
 
-def test_every_kernel_has_a_test() -> None:
-    for kernel in (path.parent.name for path in (REPOSITORY / "kernels").glob("*/*.cpp")):
-        assert (REPOSITORY / "tests" / "kernels" / f"test_{kernel}.py").exists()
+def test_every_kernel_has_a_reference_a_cuda_form_and_a_test() -> None:
+    kernels = {path.parent for path in (REPOSITORY / "kernels").glob("*/*.cpp")}
+    assert kernels
+    for kernel in kernels:
+        assert (REPOSITORY / "tests" / "kernels" / f"test_{kernel.name}.py").exists()
+        if kernel.name != "build_info":  # computes nothing
+            assert {"__init__.py", "reference.py", f"{kernel.name}.cu"} <= {path.name for path in kernel.iterdir()}
+
+
+def test_kernels_import_no_torch() -> None:
+    """It is imported when a tensor is handed in, and only then."""
+    names = [path.parent.name for path in (REPOSITORY / "kernels").glob("*/*.cpp")]
+    imports = "; ".join(f"import onnxray.kernels.{name}" for name in names)
+    array = "onnxray.kernels.gram.gram(__import__('numpy').ones((1, 2, 3), 'f4'))"
+    assert "torch" not in _modules_after(f"{imports}; {array}")
 
 
 def test_onnxruntime_keeps_its_events_to_itself(tmp_path: Path) -> None:
