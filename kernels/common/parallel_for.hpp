@@ -1,4 +1,5 @@
-// Loops over several threads. The pool is our own: OpenMP would bring a second runtime beside torch's.
+// Loops over several threads: torch's where torch is loaded, else a pool of our own. We do not link against
+// OpenMP, which would bring a second runtime beside torch's.
 #pragma once
 
 #include <algorithm>
@@ -11,6 +12,7 @@
 #include <thread>
 
 #ifdef __linux__
+#include <dlfcn.h>
 #include <sched.h>
 #endif
 #ifndef _WIN32
@@ -101,6 +103,33 @@ inline ThreadPool &thread_pool() {
   return *pool;
 }
 
+// The entry into the OpenMP runtime that torch brought along, or null. Its threads spin for milliseconds
+// after each of torch's operations, and while they do, threads of our own get no core: on two cores that
+// costs all that the second is worth. The names are those that GCC's compiled code calls; LLVM's runtime has
+// them too.
+using OpenMpParallel = void (*)(void (*job)(void *), void *data, unsigned threads, unsigned flags);
+
+inline OpenMpParallel openmp_parallel() {
+#ifdef __linux__
+  const auto most_threads = reinterpret_cast<int (*)()>(dlsym(RTLD_DEFAULT, "omp_get_max_threads"));
+  if (most_threads != nullptr &&
+      most_threads() > 1) { // torch allows one in its forked workers, where more would hang
+    return reinterpret_cast<OpenMpParallel>(dlsym(RTLD_DEFAULT, "GOMP_parallel"));
+  }
+#endif
+  return nullptr;
+}
+
+// Runs `job` on this thread and on up to threads - 1 others at the same time.
+inline void run_on_threads(int threads, const std::function<void()> &job) {
+  if (const OpenMpParallel parallel = openmp_parallel()) {
+    parallel([](void *data) { (*static_cast<const std::function<void()> *>(data))(); },
+             const_cast<std::function<void()> *>(&job), static_cast<unsigned>(threads), 0);
+  } else {
+    thread_pool().run(threads - 1, job);
+  }
+}
+
 // Calls body(begin, end) for pieces of [0, count), `grain` long, on as many threads as are set. What fits
 // into one piece runs on the calling thread at once: waking another takes some ten microseconds.
 template <class Body> void parallel_for(std::int64_t count, std::int64_t grain, const Body &body) {
@@ -116,7 +145,7 @@ template <class Body> void parallel_for(std::int64_t count, std::int64_t grain, 
   std::atomic<std::int64_t> next{0};
   std::exception_ptr error;
   std::mutex error_mutex;
-  thread_pool().run(threads - 1, [&] {
+  run_on_threads(threads, [&] {
     try {
       for (std::int64_t piece; (piece = next.fetch_add(1)) < pieces;) {
         body(piece * grain, std::min(count, (piece + 1) * grain));
