@@ -31,3 +31,47 @@ def overlay_cuda(
     device: int,
     stream: int,
 ) -> None: ...
+
+class unpool:  # a submodule; numbers: of Geometry.numbers
+    @staticmethod
+    def unpool(
+        numbers: list[int], values: np.ndarray, switches: np.ndarray, out: np.ndarray, overwrite: bool, relu: bool
+    ) -> None: ...
+    @staticmethod
+    def values_at(numbers: list[int], x: np.ndarray, switches: np.ndarray, values: np.ndarray) -> None: ...
+    @staticmethod
+    def first_invalid(numbers: list[int], switches: np.ndarray) -> int: ...
+    @staticmethod
+    def switches_of_places(numbers: list[int], places: np.ndarray, switches: np.ndarray) -> int: ...
+    @staticmethod
+    def unpool_cuda(
+        numbers: list[int],
+        device: int,
+        stream: int,
+        dtype: str,
+        tap_bytes: int,
+        values: int,
+        switches: int,
+        out: int,
+        overwrite: bool,
+        relu: bool,
+    ) -> None: ...
+    @staticmethod
+    def values_at_cuda(
+        numbers: list[int],
+        device: int,
+        stream: int,
+        dtype: str,
+        tap_bytes: int,
+        x: int,
+        switches: int,
+        values: int,
+    ) -> None: ...
+    @staticmethod
+    def first_invalid_cuda(
+        numbers: list[int], device: int, stream: int, tap_bytes: int, switches: int, first: int
+    ) -> None: ...
+    @staticmethod
+    def switches_of_places_cuda(
+        numbers: list[int], device: int, stream: int, tap_bytes: int, places: int, switches: int, first: int
+    ) -> None: ...

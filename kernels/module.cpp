@@ -5,6 +5,7 @@ namespace onnxray {
 void bind_build_info(pybind11::module_ &module);
 void bind_gram(pybind11::module_ &module);
 void bind_overlay(pybind11::module_ &module);
+void bind_unpool(pybind11::module_ &module);
 } // namespace onnxray
 
 PYBIND11_MODULE(_native, module) {
@@ -12,4 +13,5 @@ PYBIND11_MODULE(_native, module) {
   onnxray::bind_build_info(module);
   onnxray::bind_gram(module);
   onnxray::bind_overlay(module);
+  onnxray::bind_unpool(module);
 }

@@ -1,0 +1,119 @@
+// Are the switches what a pooling of this geometry can have recorded? Asked before anything is written.
+#include "common/parallel_for.hpp"
+#include "common/simd.hpp"
+#include "unpool/unpool.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <limits>
+#include <vector>
+
+namespace onnxray::unpooling {
+
+namespace {
+
+constexpr std::int64_t kGrain = 1 << 15; // switches a piece of work
+
+// The smallest result of search(row), a flat index or -1, over the rows of all planes.
+template <class Search> std::int64_t first_in_rows(const Geometry &geometry, const Search &search) {
+  constexpr std::int64_t kNone = std::numeric_limits<std::int64_t>::max();
+  const std::int64_t rows = geometry.planes * geometry.z.windows * geometry.y.windows;
+  std::atomic<std::int64_t> first{kNone};
+  parallel_for(rows, kGrain / std::max<std::int64_t>(1, geometry.x.windows),
+               [&](std::int64_t begin, std::int64_t end) {
+                 for (std::int64_t row = begin; row < end; ++row) {
+                   const std::int64_t found = search(row);
+                   if (found >= 0) {
+                     std::int64_t known = first;
+                     while (found < known && !first.compare_exchange_weak(known, found)) {
+                     }
+                     return;
+                   }
+                 }
+               });
+  return first == kNone ? -1 : first.load();
+}
+
+// Compares a row of windows' places with each place that these windows have in a row of the output, which
+// begins at `start`, and notes the taps. Many comparisons of neighbours are faster than one division.
+struct FindTaps {
+  template <int bytes>
+  ONNXRAY_INLINE static void run(const Axis *x, const std::int64_t *__restrict places, std::int64_t start,
+                                 std::int64_t first_tap, std::int64_t *__restrict found) {
+    for (std::int64_t tap = 0; tap < x->kernel; ++tap) {
+      const std::int64_t offset = x->padding - tap * x->dilation; // of a window's first place from this one
+      const std::int64_t begin = offset > 0 ? (offset + x->stride - 1) / x->stride : 0;
+      const std::int64_t end = std::min(x->windows, (x->size - 1 + offset + x->stride) / x->stride);
+      const std::int64_t known = first_tap + tap, stride = x->stride;
+      for (std::int64_t window = begin; window < end; ++window) {
+        found[window] = places[window] == start + window * stride - offset ? known : found[window];
+      }
+    }
+  }
+};
+
+} // namespace
+
+template <class Tap> std::int64_t first_invalid(const Geometry &geometry, const Tap *switches) {
+  const Axis x = geometry.x, y = geometry.y, z = geometry.z;
+  const std::int64_t taps = geometry.taps(), plane_windows = geometry.windows();
+  // Windows between these lie in the output with all of their places.
+  std::int64_t inner = 0, outer = x.windows;
+  while (inner < outer && !x.holds(inner)) {
+    ++inner;
+  }
+  while (outer > inner && !x.holds(outer - 1)) {
+    --outer;
+  }
+  return first_in_rows(geometry, [=](std::int64_t row) -> std::int64_t {
+    const std::int64_t start = row * x.windows;
+    const auto search = [=](std::int64_t from, std::int64_t to) -> std::int64_t {
+      for (std::int64_t at = start + from; at < start + to; ++at) {
+        if (!geometry.valid(at % plane_windows, switches[at])) {
+          return at;
+        }
+      }
+      return -1;
+    };
+    Tap least = 0, most = 0;
+    for (std::int64_t at = start + inner; at < start + outer; ++at) {
+      least = std::min(least, switches[at]);
+      most = std::max(most, switches[at]);
+    }
+    if (!y.holds(row % y.windows) || !z.holds(row / y.windows % z.windows) || least < 0 || most >= taps) {
+      return search(0, x.windows);
+    }
+    const std::int64_t found = search(0, inner);
+    return found >= 0 ? found : search(outer, x.windows);
+  });
+}
+
+template <class Tap>
+std::int64_t switches_of_places(const Geometry &geometry, const std::int64_t *places, Tap *switches) {
+  const Axis x = geometry.x, y = geometry.y, z = geometry.z;
+  return first_in_rows(geometry, [=](std::int64_t row) -> std::int64_t {
+    const std::int64_t *const begin = places + row * x.windows;
+    std::vector<std::int64_t> found(x.windows, -1);
+    for (std::int64_t line = 0; line < z.kernel * y.kernel; ++line) {
+      const std::int64_t at_z = z.place(row / y.windows % z.windows, line / y.kernel);
+      const std::int64_t at_y = y.place(row % y.windows, line % y.kernel);
+      if (z.has(at_z) && y.has(at_y)) {
+        simd_run<FindTaps>(&x, begin, (at_z * y.size + at_y) * x.size, line * x.kernel, found.data());
+      }
+    }
+    for (std::int64_t window = 0; window < x.windows; ++window) {
+      if (found[window] < 0) {
+        return row * x.windows + window;
+      }
+      switches[row * x.windows + window] = static_cast<Tap>(found[window]);
+    }
+    return -1;
+  });
+}
+
+template std::int64_t first_invalid(const Geometry &, const std::uint8_t *);
+template std::int64_t first_invalid(const Geometry &, const std::int32_t *);
+template std::int64_t switches_of_places(const Geometry &, const std::int64_t *, std::uint8_t *);
+template std::int64_t switches_of_places(const Geometry &, const std::int64_t *, std::int32_t *);
+
+} // namespace onnxray::unpooling
