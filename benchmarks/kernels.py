@@ -6,10 +6,9 @@ A line a case: kernel, shape, the rival's and our time, the ratio, and how much 
 roof is measured in the same run: operations a second of a large matrix product, or bytes a second of a copy, by torch
 on the same threads. What a kernel saves is not counted as done: of a Gram matrix, the operations of one triangle.
 
-The rivals run in turn in one process; times are medians of the rounds, ratios medians of the rounds' ratios. torch's
-threads keep spinning for milliseconds after each of its operations and take a core from whoever comes next; on a
-machine with few cores, OMP_WAIT_POLICY=passive gives both sides the same. On a machine with a GPU the cases run there,
-too.
+The rivals run in turn in one process, on torch's threads both; times are medians of the rounds, ratios medians of the
+rounds' ratios. Where other processes use the cores too, OMP_WAIT_POLICY=passive keeps those threads from spinning
+against them. On a machine with a GPU the cases run there, too.
 """
 
 from __future__ import annotations
