@@ -29,31 +29,40 @@ template <class Lanes> struct Pattern {
 
   explicit Pattern(const Axis &x)
       : width(x.size), groups(x.stride / std::gcd(x.stride, Lanes::count)),
-        advance(groups * Lanes::count / x.stride), shifts((x.kernel - 1) * x.dilation / x.stride + 1) {
+        advance(groups * Lanes::count / x.stride), shifts((x.kernel - 1) * x.dilation / x.stride + 1),
+        byte_lanes(groups), taps(groups * shifts), seen(groups * shifts) {
     for (std::int64_t group = 0; group < groups; ++group) {
       const std::int64_t at = x.padding + group * Lanes::count, phase = at % x.stride;
       windows.push_back(at / x.stride);
+      needed.push_back((phase + Lanes::count - 1) / x.stride + 1);
       for (int lane = 0; lane < Lanes::count; ++lane) {
         lanes.push_back(static_cast<Index>((phase + lane) / x.stride));
+        byte_lanes[group].byte[lane] = static_cast<std::uint8_t>(lanes.back());
       }
       for (std::int64_t shift = 0; shift < shifts; ++shift) {
         for (int lane = 0; lane < Lanes::count; ++lane) {
           const std::int64_t offset = (phase + lane) % x.stride + shift * x.stride, tap = offset / x.dilation;
-          taps.push_back(offset % x.dilation == 0 && tap < x.kernel ? static_cast<Index>(tap) : kNever);
+          const bool sees = offset % x.dilation == 0 && tap < x.kernel;
+          taps[group * shifts + shift].byte[lane] = static_cast<std::uint8_t>(tap);
+          seen[group * shifts + shift].byte[lane] = sees ? 0xff : 0;
         }
       }
     }
   }
 
-  static constexpr Index kNever =
-      std::numeric_limits<Index>::min() / 2; // equals no switch, whatever is added
-  const std::int64_t width;                  // of the output row
+  struct alignas(16) Bytes {
+    std::uint8_t byte[16] = {};
+  };
+  const std::int64_t width; // of the output row
   const std::int64_t groups;
   const std::int64_t advance;        // windows from one vector of a group to the next
   const std::int64_t shifts;         // how many windows of a row see a place at most
   std::vector<std::int64_t> windows; // of each group: the last that sees the first vector's first place
+  std::vector<std::int64_t> needed;  // of each group: how many pooled values a vector is made from
   std::vector<Index> lanes;          // of each group: the pooled values' lanes, counted from that window's
-  std::vector<Index> taps; // of each group and shift: which tap the window, so many before, sees there
+  std::vector<Bytes> byte_lanes;     // the same for switches
+  std::vector<Bytes> taps,
+      seen; // of each group and shift: the tap that the window, so many before, has there
 };
 
 // The pooled rows of a plane that each of its output rows gets values from, in order.
@@ -80,25 +89,52 @@ struct Rows {
   std::vector<Source> sources;
 };
 
+ONNXRAY_TARGET inline __m128i load_bytes(const void *from) {
+  return _mm_loadu_si128(static_cast<const __m128i *>(from));
+}
+
 // What one pooled row gives to an output row through the windows `shift` before the last that see each place.
-template <class Lanes, class T>
-ONNXRAY_TARGET void add_row(const Pattern<Lanes> &pattern, std::int64_t windows, const T *pooled,
-                            const std::uint8_t *taken, std::int64_t first_tap, std::int64_t shift, bool first,
-                            bool overwrite, bool relu, T *out) {
+// readable: elements from the row's begin to the array's end. first: out holds nothing yet.
+template <bool first, bool overwrite, class Lanes, class T>
+ONNXRAY_TARGET void add_row(const Pattern<Lanes> &pattern, std::int64_t windows, std::int64_t readable,
+                            const T *pooled, const std::uint8_t *taken, std::int64_t first_tap,
+                            std::int64_t shift, bool relu, T *out) {
   const T *const end = out + pattern.width;
+  const auto least = Lanes::all(relu ? 0 : -std::numeric_limits<T>::infinity());
   for (std::int64_t group = 0; group < pattern.groups; ++group) {
     const auto lanes = Lanes::indices(pattern.lanes.data() + group * Lanes::count);
-    const auto taps = Lanes::indices(pattern.taps.data() + (group * pattern.shifts + shift) * Lanes::count);
-    const auto wanted = Lanes::plus(taps, first_tap);
+    const __m128i byte_lanes = load_bytes(&pattern.byte_lanes[group]);
+    const __m128i taps = load_bytes(&pattern.taps[group * pattern.shifts + shift]);
+    const __m128i seen = load_bytes(&pattern.seen[group * pattern.shifts + shift]);
+    const __m128i wanted = _mm_add_epi8(taps, _mm_set1_epi8(static_cast<char>(first_tap)));
     const std::int64_t step = pattern.groups * Lanes::count, advance = pattern.advance;
+    const std::int64_t last = std::min(windows - pattern.needed[group], readable - 16);
     std::int64_t from = pattern.windows[group] - shift;
     for (T *to = out + group * Lanes::count; to < end; to += step, from += advance) {
-      const auto values = Lanes::permute(Lanes::values(pooled, from, windows), lanes);
-      const auto switches = Lanes::permute(Lanes::switches(taken, from, windows), lanes);
-      const auto hit = Lanes::equal(switches, wanted);
-      const auto sum = first ? Lanes::zero() : Lanes::load(to);
-      const auto made = overwrite ? Lanes::select(hit, values, sum) : Lanes::add(hit, values, sum);
-      Lanes::store(to, relu ? Lanes::relu(made) : made);
+      typename Lanes::Values values;
+      __m128i switches, visible = seen;
+      if (from >= 0 && from <= last) {
+        values = Lanes::load(pooled + from);
+        switches = load_bytes(taken + from);
+      } else { // some lanes lie beyond the row
+        T inside[Lanes::count] = {};
+        std::uint8_t bytes[16] = {}, known[16] = {};
+        const std::int64_t stop = std::min<std::int64_t>(Lanes::count, windows - from);
+        for (std::int64_t lane = std::max<std::int64_t>(0, -from); lane < stop; ++lane) {
+          inside[lane] = pooled[from + lane];
+          bytes[lane] = taken[from + lane];
+          known[lane] = 0xff;
+        }
+        values = Lanes::load(inside);
+        switches = load_bytes(bytes);
+        visible = _mm_and_si128(seen, _mm_shuffle_epi8(load_bytes(known), byte_lanes));
+      }
+      const __m128i equal = _mm_cmpeq_epi8(_mm_shuffle_epi8(switches, byte_lanes), wanted);
+      const auto hit = Lanes::mask(_mm_and_si128(equal, visible));
+      const auto placed = Lanes::permute(values, lanes);
+      const auto sum = first ? Lanes::all(0) : Lanes::load(to);
+      const auto made = overwrite ? Lanes::select(hit, placed, sum) : Lanes::add(hit, placed, sum);
+      Lanes::store(to, Lanes::max(least, made));
     }
   }
 }
@@ -113,10 +149,14 @@ void gather_row(const Pattern<Lanes> &pattern, const Rows &rows, const Gather<T>
   }
   for (std::size_t i = begin; i < end; ++i) {
     const std::int64_t at = plane * geometry.windows() + rows.sources[i].row * geometry.x.windows;
+    const std::int64_t readable = geometry.planes * geometry.windows() - at;
     for (std::int64_t shift = pattern.shifts - 1; shift >= 0; --shift) {
       const bool first = i == begin && shift == pattern.shifts - 1, last = i + 1 == end && shift == 0;
-      add_row(pattern, geometry.x.windows, work.values + at, work.switches + at, rows.sources[i].first_tap,
-              shift, first, work.mode.overwrite, work.mode.relu && last, out);
+      const auto add = work.mode.overwrite
+                           ? (first ? add_row<true, true, Lanes, T> : add_row<false, true, Lanes, T>)
+                           : (first ? add_row<true, false, Lanes, T> : add_row<false, false, Lanes, T>);
+      add(pattern, geometry.x.windows, readable, work.values + at, work.switches + at,
+          rows.sources[i].first_tap, shift, work.mode.relu && last, out);
     }
   }
 }
