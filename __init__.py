@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .engine.methods.integrated_gradients import integrated_gradients as integrated_gradients
     from .engine.methods.layer_cam import layer_cam as layer_cam
     from .engine.methods.lrp import lrp as lrp
+    from .engine.methods.occlusion import occlusion as occlusion
     from .engine.methods.predict import predict as predict
     from .engine.methods.recipro_cam import recipro_cam as recipro_cam
     from .engine.methods.rise import rise as rise
@@ -88,6 +89,7 @@ _PUBLIC = {
     "recipro_cam": ".engine.methods.recipro_cam",
     "guided_grad_cam": ".engine.methods.guided_grad_cam",
     "rise": ".engine.methods.rise",
+    "occlusion": ".engine.methods.occlusion",
     "segmentation": ".engine.methods.segmentation",
     "insertion_deletion": ".engine.metrics.insertion_deletion",
     "sensitivity_n": ".engine.metrics.sensitivity_n",

@@ -31,7 +31,7 @@ ENGINE_LEVELS = (
     {"images", "structure", "render"},
     {"batching", "feeds", "model", "remainder", "session", "streaming", "targets"},
     {"gradient"},
-    {"optvis", "dataset", "profiling"},
+    {"optvis", "dataset", "profiling", "incremental"},
     {"methods"},
     {"metrics"},
 )

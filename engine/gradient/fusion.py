@@ -38,6 +38,18 @@ Affine = tuple[torch.Tensor, torch.Tensor]  # scale [C], shift [C], float64
 
 def fuse(graph: fx.Graph, constants: Constants, ruled: Collection[fx.Node]) -> None:
     """Change the graph, all but the nodes `ruled`."""
+    simplify(graph, constants, ruled)
+    for node in list(graph.nodes):
+        if node not in ruled and kind(node) == "Conv":
+            _lay_out(node, constants, ruled)
+    for node in list(graph.nodes):
+        if node not in ruled and kind(node) in ("Relu", "Relu6"):
+            _overwrite(node, constants, ruled)
+    graph.eliminate_dead_code(lambda node: node.op in ("placeholder", "output"))  # no node has side effects
+
+
+def simplify(graph: fx.Graph, constants: Constants, ruled: Collection[fx.Node]) -> None:
+    """The part of it that leaves operators of ONNX."""
     for node in list(graph.nodes):
         if node not in ruled and kind(node) == "Conv":
             fold(node, constants, ruled)
@@ -47,13 +59,6 @@ def fuse(graph: fx.Graph, constants: Constants, ruled: Collection[fx.Node]) -> N
                 join_bias(node, constants, ruled)
         elif node not in ruled and kind(node) == "Relu":
             _pool_first(node, ruled)
-    for node in list(graph.nodes):
-        if node not in ruled and kind(node) == "Conv":
-            _lay_out(node, constants, ruled)
-    for node in list(graph.nodes):
-        if node not in ruled and kind(node) in ("Relu", "Relu6"):
-            _overwrite(node, constants, ruled)
-    graph.eliminate_dead_code(lambda node: node.op in ("placeholder", "output"))  # no node has side effects
 
 
 # -- constants into convolutions ---
@@ -165,10 +170,10 @@ def _overwrite(node: fx.Node, constants: Constants, ruled: Collection[fx.Node]) 
     if kind(node) == "Relu":
         node.target, node.args = torch.relu_, (source,)
     else:
-        node.target, node.args, node.kwargs = F.hardtanh_, (source, 0, _highest(node, constants)), {}
+        node.target, node.args, node.kwargs = F.hardtanh_, (source, 0, upper_bound(node, constants)), {}
 
 
-def _highest(clip: fx.Node, constants: Constants) -> float:
+def upper_bound(clip: fx.Node, constants: Constants) -> float:
     """The upper bound of a Relu or Relu6."""
     if kind(clip) == "Relu":
         return math.inf
@@ -211,6 +216,6 @@ def _pack(conv: fx.Node, weight: torch.Tensor, constants: Constants, ruled: Coll
     conv.args, conv.kwargs = (conv.args[0],), {"bias": bias}
     clip = only_user(conv)
     if clip is not None and clip not in ruled and kind(clip) in ("Relu", "Relu6"):
-        conv.kwargs = {"bias": bias, "highest": _highest(clip, constants)}
+        conv.kwargs = {"bias": bias, "highest": upper_bound(clip, constants)}
         clip.replace_all_uses_with(conv)
         conv.graph.erase_node(clip)

@@ -16,6 +16,7 @@ from ..batching import Batching, memory_bytes
 from ..feeds import image_count, images_of, named_feeds
 from .builder import Built, build
 from .carrying import carried_inputs, carry_casts
+from .constants import Constants
 from .dtypes import to_numpy, to_torch
 from .rules import PLAIN, Rule
 from .scores import Targets
@@ -121,6 +122,10 @@ class TorchModel:
             self._joined([part.values for part in parts], of, size, count),
             self._joined([part.gradients for part in parts], of, size, count),
         )
+
+    def simplified(self, tensors: Sequence[str]) -> tuple[fx.Graph, Constants]:
+        """A graph that gives these tensors, and its constants: for what rewrites the network in another way."""
+        return self._variants.simplified(self.tensors[name] for name in tensors)
 
     # -- one slice ---
 

@@ -14,7 +14,7 @@ import torch
 from torch import fx
 
 from .constants import Constants
-from .fusion import fuse
+from .fusion import fuse, simplify
 from .kinds import recognise_activations
 from .rules import Rule
 from .written_out import write_out_steps
@@ -45,6 +45,16 @@ class Variants:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(key)
         return self._kept[key]
+
+    def simplified(self, outputs: Iterable[str]) -> tuple[fx.Graph, Constants]:
+        """The part of the graph that gives these fx nodes, with what operators of ONNX can express made faster, and
+        its constants."""
+        graph = _copied(self._module.graph, tuple(outputs))
+        write_out_steps(graph)
+        recognise_activations(graph, self._constants)
+        simplify(graph, self._constants, ())
+        graph.eliminate_dead_code(lambda node: node.op in ("placeholder", "output"))
+        return graph, self._constants
 
     def _made(self, outputs: tuple[str, ...], rule: Rule, leaves: tuple[str, ...]) -> fx.GraphModule:
         graph = _copied(self._module.graph, outputs)

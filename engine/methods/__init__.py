@@ -29,6 +29,7 @@ ATTRIBUTIONS: dict[str, str] = {
     "recipro_cam": "Recipro-CAM",
     "guided_grad_cam": "Guided Grad-CAM",
     "rise": "RISE",
+    "occlusion": "Occlusion",
     "segmentation": "Segmentation",
 }
 

@@ -6,7 +6,7 @@ mean, scale and channel order.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -52,16 +52,14 @@ BASELINES: dict[str, Callable[[np.ndarray, int], np.ndarray]] = {  # picture [H,
 }
 
 
-def check_baseline(baseline: Baseline) -> None:
-    """Raise InputError unless it is a known word, a grey level, or one picture."""
+def check_baseline(baseline: Baseline, name: str = "baseline", words: Iterable[str] = BASELINES) -> None:
+    """Raise InputError unless the option is one of these words, a grey level, or one picture."""
     if isinstance(baseline, str):
-        check_choice("baseline", baseline, BASELINES)
+        check_choice(name, baseline, words)
     elif isinstance(baseline, np.ndarray):
         _given(baseline)
     elif isinstance(baseline, bool) or not isinstance(baseline, (int, float, np.number)) or not 0 <= baseline <= 255:
-        raise InputError(
-            f"baseline expects {', '.join(BASELINES)}, a grey level 0..255 or a picture, found {baseline!r}"
-        )
+        raise InputError(f"{name} expects {', '.join(words)}, a grey level 0..255 or a picture, found {baseline!r}")
 
 
 def baseline_inputs(

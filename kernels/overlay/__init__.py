@@ -38,12 +38,12 @@ def overlay(
     if len(size) != 2 or min(size) < 0:
         raise ValueError(f"size is {size}, expected rows and columns, none below 0")
     count = len(patches)
-    places = [_places(name, values, count) for name, values in (("patches_at", patches_at), ("at", at))]
-    _check_inside(places[0], patches.shape[1:3], background.shape[:2])
+    patches_at, at = _places("patches_at", patches_at, count), _places("at", at, count)
+    _check_inside(patches_at, patches.shape[1:3], background.shape[:2])
     backend = choose(background=background, patches=patches)
     shape = (count, *size, background.shape[2])
     if backend == "reference":
-        made = as_kind(reference(host(background), host(patches), *places, size, fill), background)
+        made = as_kind(reference(host(background), host(patches), patches_at, at, size, fill), background)
         if out is None:
             return made
     if out is None:
@@ -54,7 +54,7 @@ def overlay(
     if backend == "reference":
         out[...] = made
     else:
-        _run(backend, contiguous(background), contiguous(patches), *places, out, fill)
+        _run(backend, contiguous(background), contiguous(patches), patches_at, at, out, fill)
     return out
 
 

@@ -41,6 +41,7 @@ FEW: dict[str, dict[str, Any]] = {
     "integrated_gradients": {"steps": 3},
     "expected_gradients": {"samples": 3},
     "rise": {"samples": 4},
+    "occlusion": {"patch": 3, "stride": 3},
 }
 
 

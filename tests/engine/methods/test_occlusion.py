@@ -1,0 +1,121 @@
+"""Occlusion against loops over covered images, against Captum, and the incremental way against whole networks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import captum_networks
+import explained_networks
+import numpy as np
+import pytest
+from model_specs import load_model
+from onnxray.engine.images import image_input, prepare
+from onnxray.engine.methods import occlusion as module
+from onnxray.engine.methods.occlusion import occlusion
+from onnxray.importers.errors import InputError
+
+Shared = Callable[[str], Path]
+
+NEAR = 1e-5  # of the scores' range
+
+
+@pytest.fixture
+def whole(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """The method with whole networks on onnxruntime at every position."""
+
+    def run(*arguments: Any, **keywords: Any) -> Any:
+        with monkeypatch.context() as patch:
+            patch.setattr(module, "_LEAST_GAIN", np.inf)
+            return occlusion(*arguments, **keywords)
+
+    return run
+
+
+@pytest.fixture
+def incremental(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows are computed whatever they save."""
+    monkeypatch.setattr(module, "_LEAST_GAIN", 0.0)
+
+
+@pytest.mark.usefixtures("incremental")
+@pytest.mark.parametrize("fill", ["zero", "black", "mean", 200])
+def test_the_fall_at_every_position(fill: Any) -> None:
+    """Patches of 3 x 2 every 2 x 2 pixels of 6 x 7: the last row and column reach over the border."""
+    model = explained_networks.network()
+    found = occlusion(model, explained_networks.PICTURES, target=1, patch=(3, 2), stride=(2, 2), fill=fill)
+    size = image_input(model)[1]
+    assert found.raw is not None and found.raw.shape == (3, 3, 4)
+    for row, picture in enumerate(explained_networks.PICTURES):
+        covers = {"zero": None, "black": 0 * picture, "mean": np.broadcast_to(picture.mean((0, 1)), picture.shape)}
+        cover = covers[fill] if isinstance(fill, str) else np.full_like(picture, fill)
+        image = prepare(picture, model.spec, size)
+        hidden = np.zeros_like(image) if cover is None else prepare(cover.astype(np.float32), model.spec, size)
+        falls, total, count = np.zeros((3, 4)), np.zeros((6, 7)), np.zeros((6, 7))
+        for i, j in np.ndindex(3, 4):
+            covered, part = image.copy(), np.s_[2 * i : 2 * i + 3, 2 * j : 2 * j + 2]
+            covered[0, :, *part] = hidden[0, :, *part]
+            before, after = (explained_networks.values(model, x, "logits")[0, 1] for x in (image, covered))
+            falls[i, j] = before - after
+            total[part] += falls[i, j]
+            count[part] += 1
+        np.testing.assert_allclose(found.raw[row], falls, atol=1e-5 * np.abs(falls).max())
+        np.testing.assert_allclose(found.maps[row], total / count, atol=1e-5 * np.abs(falls).max())
+
+
+@pytest.mark.usefixtures("incremental")
+def test_the_same_as_captum(tmp_path: Path, name: str = "squeezenet1_1") -> None:
+    source = captum_networks.network(name)
+    from captum.attr import Occlusion
+
+    model, pictures = captum_networks.exported(source, name, tmp_path), captum_networks.pictures(name)
+    found = occlusion(model, pictures, target=3, patch=16, stride=12)
+    inputs = captum_networks.inputs(model, pictures)
+    expected = Occlusion(source.double()).attribute(inputs, (3, 16, 16), (3, 12, 12), target=3)[:, 0]
+    np.testing.assert_allclose(found.maps, expected.numpy(), atol=1e-4 * expected.abs().max().item())
+
+
+@pytest.mark.usefixtures("incremental")
+@pytest.mark.parametrize("file", ["models/derived/squeezenet1.1.onnx", "models/derived/resnet20_cifar10.onnx"])
+def test_real_files_as_whole_networks_have_it(file: str, whole: Any, shared: Shared) -> None:
+    model, photo = load_model(shared, file), shared("data/skimage_images/coffee.png")
+    stride = image_input(model)[1][2] // 6
+    found, expected = (method(model, photo, patch=stride, stride=stride) for method in (occlusion, whole))
+    assert found.raw.shape[1] >= 6
+    np.testing.assert_allclose(found.raw, expected.raw, atol=NEAR * max(np.ptp(expected.raw), expected.scores[0]))
+
+
+def test_the_espresso_is_in_the_cup(shared: Shared) -> None:
+    model = load_model(shared, "models/derived/squeezenet1.1.onnx")
+    (heat,) = occlusion(model, shared("data/skimage_images/coffee.png"), patch=32, stride=16, fill="mean").maps
+    y, x = np.unravel_index(heat.argmax(), heat.shape)
+    assert 0.15 < y / len(heat) < 0.55 and 0.3 < x / heat.shape[1] < 0.7
+
+
+def test_networks_that_positions_cannot_share_run_as_a_whole() -> None:
+    """A fixed batch of one."""
+    text = explained_networks.CURVED.replace("[N,", "[1,")
+    model, free = explained_networks.network(text), explained_networks.network()
+    found, expected = (
+        occlusion(net, explained_networks.PICTURES, target=1, patch=2, stride=3) for net in (model, free)
+    )
+    np.testing.assert_allclose(found.raw, expected.raw, atol=1e-5 * np.abs(expected.raw).max())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"patch": 9}, "a patch of 9 x 9 is larger than the network's image of 6 x 7: choose a smaller one"),
+        ({"patch": 0}, "patch expects a whole number of at least 1, found 0"),
+        ({"patch": (2, 2.5)}, "patch expects a whole number of at least 1, found 2.5"),
+        ({"patch": 2, "stride": 0}, "stride expects a whole number of at least 1, found 0"),
+        ({"patch": 2, "fill": "pink"}, "fill expects zero, black, mean, blur or noise, found 'pink'"),
+        ({"patch": 2, "fill": 300}, "fill expects zero, black, mean, blur, noise, a grey level 0..255 or a picture"),
+        ({"patch": 2, "target": 7}, "the network has no class 7"),
+    ],
+)
+def test_one_line_for_what_cannot_be(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message) as raised:
+        occlusion(explained_networks.network(), explained_networks.PICTURES, **options)
+    assert "\n" not in str(raised.value)
