@@ -36,10 +36,11 @@ def smooth_grad(
 ) -> np.ndarray:
     """With our noise in place of what torch.normal draws. Its spread is one number for all images, so
     each image goes alone."""
-    drawn = np.random.default_rng(SEED).standard_normal((samples, *images.shape[1:]))
+    generator = torch.Generator().manual_seed(SEED)
+    drawn = [torch.randn(images.shape[1:], generator=generator, dtype=torch.float32) for _ in range(samples)]
     found, tunnel = [], captum.NoiseTunnel(captum.Saliency(module))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(torch, "normal", lambda mean, std: std * torch.tensor(drawn))
+        patch.setattr(torch, "normal", lambda mean, std: std * torch.stack(drawn))
         for image, wanted in zip(images, classes, strict=True):
             options = {"nt_samples": samples, "stdevs": noise * float(image.max() - image.min()), "abs": False}
             found.append(attributed(tunnel, image[None], wanted, nt_type=kind, **options))

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ParamSpec
+from typing import Any
 
 import torch
 from torch import fx
@@ -25,7 +25,6 @@ from torch import fx
 from .constants import Constants
 from .kinds import kind
 
-Parameters = ParamSpec("Parameters")
 Operation = Callable[..., Any]  # what stands at a node: see ops/__init__.py
 Maker = Callable[[Operation], Operation]  # what makes a function with another gradient of it
 
@@ -76,16 +75,6 @@ class _PassedBy(torch.autograd.Function):
         return gradients[0], None
 
 
-def guided(function: Callable[Parameters, torch.Tensor]) -> Callable[Parameters, torch.Tensor]:
-    """The function with only positive gradients let in."""
-
-    def run(*arguments: Parameters.args, **keywords: Parameters.kwargs) -> torch.Tensor:
-        y: torch.Tensor = _RectifiedGradient.apply(function(*arguments, **keywords))
-        return y
-
-    return run
-
-
 def deconvnet(function: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
     """The function with only positive gradients let through, its own derivative left out."""
 
@@ -98,6 +87,23 @@ def deconvnet(function: Callable[..., torch.Tensor]) -> Callable[..., torch.Tens
     return run
 
 
+def rectified_gradient(x: torch.Tensor) -> torch.Tensor:
+    """The same values, with only positive gradients let in."""
+    y: torch.Tensor = _RectifiedGradient.apply(x)
+    return y
+
+
+class _Guided(Rule):
+    """Something behind the activations instead of other functions for them: they can still be fused."""
+
+    def makers(self, graph: fx.Graph, constants: Constants) -> dict[fx.Node, Maker]:
+        for node in [node for node in graph.nodes if kind(node) in RECTIFIERS]:
+            with graph.inserting_after(node):
+                behind = graph.call_function(rectified_gradient, (node,))
+            node.replace_all_uses_with(behind, delete_user_cb=lambda user: user.target is not rectified_gradient)
+        return {}
+
+
 PLAIN = Rule("plain")
 DECONVNET = Rule("deconvnet", dict.fromkeys(RECTIFIERS, deconvnet))
-GUIDED = Rule("guided", dict.fromkeys(RECTIFIERS, guided))
+GUIDED = _Guided("guided")

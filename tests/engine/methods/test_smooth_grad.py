@@ -9,6 +9,7 @@ import gradient_peers
 import numpy as np
 import pytest
 import tiny_models
+import torch
 from gradient_peers import RELATIVE, relative
 from onnxray.engine.batching import resident_bytes
 from onnxray.engine.images import prepare
@@ -36,9 +37,9 @@ def replica(kind: str, target: int, samples: int, noise: float, seed: int) -> np
     model, found = network(), []
     for picture in PICTURES:
         image = prepare(picture, model.spec, (1, 1, 8, 8))
-        generator = np.random.default_rng(seed)
+        generator = torch.Generator().manual_seed(seed)
         spread = noise * (image.max() - image.min())
-        copies = [image + spread * generator.standard_normal((1, 8, 8)) for _ in range(samples)]
+        copies = [image + spread * torch.randn((1, 8, 8), generator=generator).numpy() for _ in range(samples)]
         gradients = [image_gradients(model, copy.astype(np.float32), ClassScore(target))[1][0] for copy in copies]
         stack = np.stack(gradients).astype(np.float64)
         found.append({"mean": stack.mean(0), "squared": (stack**2).mean(0), "variance": stack.var(0)}[kind])
