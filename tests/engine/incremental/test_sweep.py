@@ -45,11 +45,10 @@ def against_onnxruntime(
     return [plan for _, plan in sweep.plans]
 
 
-# Transformers mix all places at once: they run as a whole, and one of them shows it.
+# One for each way of building: branches, sums, dense blocks, depthwise, shuffled and squeezed channels, maps as output.
 ARCHITECTURES = (
-    *("alexnet", "vgg16", "googlenet", "inception_v3", "resnet18", "resnet50", "densenet121", "squeezenet1_1"),
-    *("mobilenet_v2", "mobilenet_v3_small", "shufflenet_v2", "efficientnet_b0", "mnasnet", "regnet_y_400mf"),
-    *("convnext_tiny", "deeplabv3_mobilenet", "zfnet", "segnet", "unet", "hourglass", "vit_b_16"),
+    *("googlenet", "resnet18", "densenet121", "squeezenet1_1", "mobilenet_v2", "shufflenet_v2", "efficientnet_b0"),
+    *("convnext_tiny", "unet"),
 )
 
 
@@ -104,12 +103,11 @@ def test_operators(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_windows_are_what_is_computed(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """VGG's first layers look at a few places around a patch, and a plan says so."""
-    model = onnxray.load(networks.exported("vgg16", "legacy", tmp_path_factory.getbasetemp(), any_batch=True))
-    image = networks.images("vgg16", 1).numpy()
-    at = np.array([[24, 24], [25, 31]])
-    (plan,) = [plan for _, plan in Sweep(model, model.graph.outputs, image, at, (4, 4)).plans][:1]
-    assert plan.lines[0].window == (6, 6) and plan.lines[1].window == (8, 8)
+    """ResNet's first layers look at a few places around a patch, and a plan says so."""
+    model = onnxray.load(networks.exported("resnet18", "legacy", tmp_path_factory.getbasetemp(), any_batch=True))
+    image = networks.images("resnet18", 1).numpy()
+    ((_, plan), *_) = Sweep(model, model.graph.outputs, image, np.array([[24, 24], [25, 31]]), (4, 4)).plans
+    assert plan.lines[0].window == (5, 5) and plan.lines[0].size == (48, 48)  # 4 + 7 - 1 places, every second
     assert plan.incremental < 0.7 * plan.full
 
 
