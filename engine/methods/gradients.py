@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..gradient.rules import Rule
     from ..model import Model
 
-_AT_ONCE, _WITH_BUDGET = 8, 64  # images in a run; with a memory budget at most, and as many as fit
+_AT_ONCE = 8  # images in a run; more are slower, as their activations leave the processor's caches
 
 
 def image_gradients(
@@ -43,7 +43,7 @@ def versions_gradients(
     waiting = iter(versions)
     for first in waiting:
         images = len(first)
-        group = [first, *islice(waiting, max(1, (_AT_ONCE if memory is None else _WITH_BUDGET) // images) - 1)]
+        group = [first, *islice(waiting, max(1, _AT_ONCE // images) - 1)]
         repeated = of_images(target, list(range(images)) * len(group), images)
         scores, gradients = image_gradients(model, np.concatenate(group), repeated, memory)
         yield from zip(scores.reshape(-1, images), gradients.reshape(-1, images, *gradients.shape[1:]), strict=True)
