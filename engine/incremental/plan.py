@@ -32,7 +32,7 @@ _POINTWISE = (
     *("Abs", "Neg", "Exp", "Log", "Sqrt", "Erf", "Sign", "Floor", "Ceil", "Round", "Reciprocal", "Pow"),
     *("Add", "Sub", "Mul", "Div", "Min", "Max", "Sum", "Mean", "BatchNormalization", "LRN"),
 )
-_CHANNEL_AXES = {"Concat": (1, -3), "Split": (1, -3)}  # of what keeps places apart along these axes only
+_ALONG_CHANNELS, _CHANNEL_AXES = ("Concat", "Split"), (1, -3)  # these keep places apart along these axes
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ class Planner:
             return self._convolution(node, sources[0])
         if of in ("MaxPool", "AveragePool"):
             return self._pooling(node, sources[0])
-        if of in _POINTWISE or node.kwargs.get("axis") in _CHANNEL_AXES.get(of, ()):
+        if of in _POINTWISE or (of in _ALONG_CHANNELS and node.kwargs.get("axis") in _CHANNEL_AXES):
             return self._pointwise(node, tuple(sources))
         return None
 
@@ -143,7 +143,7 @@ class Planner:
     def _pooling(self, node: fx.Node, source: fx.Node) -> tuple[Step, Window] | None:
         kernel = tuple(node.kwargs["kernel_shape"])  # type: ignore[arg-type]
         averages = kind(node) == "AveragePool"
-        if node.kwargs.get("n_outputs", 1) != 1 or (averages and _ones(node.kwargs.get("dilations")) is False):
+        if node.kwargs.get("n_outputs", 1) != 1 or (averages and not _ones(node.kwargs.get("dilations"))):
             return None
         sliding = self._sliding(node, source, kernel)
         window = self._reached(source, sliding)

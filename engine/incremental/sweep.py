@@ -50,12 +50,6 @@ class Sweep:
         names = {node.name: node for node in self._graph.nodes}
         self._clean = {names[name]: value for name, value in recorder.values.items()}
 
-    @property
-    def clean(self) -> tuple[torch.Tensor, ...]:
-        """The wanted tensors without a patch."""
-        outputs: Any = self._graph.output_node().args[0]
-        return tuple(self._clean[node] for node in outputs)
-
     @cached_property
     def plans(self) -> list[tuple[np.ndarray, Plan]]:
         """Numbers of positions, and how they are run; every position is in one of them."""
