@@ -4,6 +4,7 @@
 #include "common/simd.hpp"
 
 #include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
 #include <stdexcept>
 #include <string>
 
@@ -25,16 +26,19 @@ py::dict build_info() {
   py::dict info;
   info["compiler"] = kCompiler;
   info["simd"] = simd_name(simd_setting());
+  info["simd_of_processor"] = simd_name(simd_of_processor());
   info["threads"] = thread_setting().load();
   info["cuda_status"] = ONNXRAY_CUDA_STATUS;
 #ifdef ONNXRAY_WITH_CUDA
   const CudaDevices devices = cuda_devices();
   info["cuda_compiled"] = true;
+  info["cuda_architectures"] = cuda_architectures();
   info["cuda_runtime"] = devices.runtime_version;
   info["cuda_devices"] = devices.count;
   info["cuda_error"] = devices.error;
 #else
   info["cuda_compiled"] = false;
+  info["cuda_architectures"] = std::vector<int>{};
   info["cuda_runtime"] = 0;
   info["cuda_devices"] = 0;
   info["cuda_error"] = ONNXRAY_CUDA_STATUS;

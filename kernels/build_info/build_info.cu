@@ -16,4 +16,12 @@ CudaDevices cuda_devices() {
   return devices;
 }
 
+std::vector<int> cuda_architectures() {
+  std::vector<int> found;
+  for (const int number : {__CUDA_ARCH_LIST__}) { // nvcc's own word on what it was asked for, as in 750, 800
+    found.push_back(number / 10);
+  }
+  return found;
+}
+
 } // namespace onnxray

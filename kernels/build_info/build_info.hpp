@@ -1,5 +1,7 @@
 #pragma once
 
+#include <vector>
+
 namespace onnxray {
 
 struct CudaDevices {
@@ -9,5 +11,8 @@ struct CudaDevices {
 };
 
 CudaDevices cuda_devices();
+
+// Architectures that the kernels were compiled for: 10 * major + minor.
+std::vector<int> cuda_architectures();
 
 } // namespace onnxray

@@ -88,10 +88,3 @@ def test_interruption_has_its_own_exit_code(cli: Cli, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr("onnxray.engine.model.load", interrupted)
     assert cli("summary", "model.onnx")[0] == 130
-
-
-def test_doctor_names_every_part(cli: Cli) -> None:
-    code, out, _ = cli("doctor")
-    assert code == 0
-    for part in ("onnx", "torch", "kernels", "CUDA", "Graphviz", "runtime"):
-        assert part in out
