@@ -31,6 +31,17 @@ def overlay_cuda(
     device: int,
     stream: int,
 ) -> None: ...
+def winograd_weights(weight: np.ndarray, out: np.ndarray) -> None: ...
+def winograd(
+    x: np.ndarray,
+    weights: np.ndarray,
+    bias: np.ndarray,
+    y: np.ndarray,
+    top: int,
+    left: int,
+    lowest: float,
+    highest: float,
+) -> None: ...
 
 class unpool:  # a submodule; numbers: of Geometry.numbers
     @staticmethod

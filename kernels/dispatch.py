@@ -35,6 +35,11 @@ def choose(**arrays: Array) -> str:
     return able[0]
 
 
+def compiled() -> bool:
+    """Whether the C++ form is here and allowed."""
+    return backends()["cpu"] is None and os.environ.get("ONNXRAY_BACKEND", "") in ("", "cpu")
+
+
 def _refusal(backend: str, arrays: dict[str, Array]) -> str | None:
     """Why the backend does not take these arrays."""
     place = "cuda" if backend == "cuda" else "cpu"

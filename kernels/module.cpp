@@ -6,6 +6,7 @@ void bind_build_info(pybind11::module_ &module);
 void bind_gram(pybind11::module_ &module);
 void bind_overlay(pybind11::module_ &module);
 void bind_unpool(pybind11::module_ &module);
+void bind_winograd(pybind11::module_ &module);
 } // namespace onnxray
 
 PYBIND11_MODULE(_native, module) {
@@ -14,4 +15,5 @@ PYBIND11_MODULE(_native, module) {
   onnxray::bind_gram(module);
   onnxray::bind_overlay(module);
   onnxray::bind_unpool(module);
+  onnxray::bind_winograd(module);
 }
