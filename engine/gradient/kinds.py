@@ -45,6 +45,11 @@ def only_user(node: fx.Node) -> fx.Node | None:
     return next(iter(node.users)) if len(node.users) == 1 else None
 
 
+def rounds_to_levels(graph: fx.Graph) -> bool:
+    """Whether the graph quantises: there, an error of rounding may become one of a whole level."""
+    return any(kind(node) in ("QuantizeLinear", "DynamicQuantizeLinear") for node in graph.nodes)
+
+
 def recognise_activations(graph: fx.Graph, constants: Constants) -> None:
     """Put one node in place of every such chain, unless a tensor inside it is needed elsewhere or asked for."""
     for node in reversed(list(graph.nodes)):

@@ -50,8 +50,8 @@ class _Direction:
     the weight would be brought into the right one slowly, in every run.
     """
 
-    def __init__(self, weight: Callable[[], torch.Tensor], pads: list[int], groups: int) -> None:
-        self._weight, self.pads, self._groups = weight, pads, groups
+    def __init__(self, weight: Callable[[], torch.Tensor], pads: list[int], groups: int, plain_sums: bool) -> None:
+        self._weight, self.pads, self._groups, self._plain_sums = weight, pads, groups, plain_sums
         self._size: torch.Size | None = None
         self._packed: torch.Tensor | None = None
 
@@ -70,7 +70,7 @@ class _Direction:
     def _transformed(self) -> winograd.Weights | None:
         """For the Winograd kernel, where that takes it."""
         weight = self._weight()
-        if self._groups > 1 or weight.shape[2:] != (3, 3) or not winograd.takes(*weight.shape[:2]):
+        if self._plain_sums or self._groups > 1 or weight.shape[2:] != (3, 3) or not winograd.takes(*weight.shape[:2]):
             return None
         if not dispatch.compiled() or not weight.isfinite().all():
             return None
@@ -99,6 +99,7 @@ def packed_convolution(
     weight: torch.Tensor,  # [M, C / groups, kh, kw]
     pads: list[int],  # [top = bottom, left = right]
     groups: int,
+    plain_sums: bool = False,  # True: without the Winograd kernel, whose errors of rounding are larger
 ) -> Callable[..., torch.Tensor]:
     """A function of an image [N, C, H, W], a bias [M] or None, and `highest`: conv2d, and where `highest` is not None,
     outputs clipped between 0 and it (inf: Relu). Only gradients with respect to the image are defined, of any degree.
@@ -108,7 +109,8 @@ def packed_convolution(
         return weight.flip(2, 3) if groups > 1 else weight.flip(2, 3).transpose(0, 1)
 
     taken_off = [size - 1 - pad for size, pad in zip(weight.shape[2:], pads, strict=True)]
-    there, back = _Direction(lambda: weight, pads, groups), _Direction(turned, taken_off, groups)
+    there = _Direction(lambda: weight, pads, groups, plain_sums)
+    back = _Direction(turned, taken_off, groups, plain_sums)
 
     def packed_conv2d(x: torch.Tensor, bias: torch.Tensor | None = None, highest: float | None = None) -> torch.Tensor:
         y: torch.Tensor = _Packed.apply(x, there, back, bias, highest)

@@ -93,8 +93,8 @@ def convolve(
     from .. import _native
 
     y = empty(shape, x)
-    arrays = (host(array) for array in (contiguous(x), weights.values, contiguous(bias), y))
-    _native.winograd(*arrays, above, left, lowest, highest)
+    x, bias = host(contiguous(x)), host(contiguous(bias))
+    _native.winograd(x, host(weights.values), bias, host(y), above, left, lowest, highest)
     return y
 
 
