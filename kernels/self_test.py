@@ -16,7 +16,7 @@ from typing import Any, get_args
 
 import numpy as np
 
-from . import backends
+from . import backends, winograd
 from .arrays import Array, is_tensor
 from .dispatch import DTYPES
 from .gram import gram
@@ -88,12 +88,21 @@ def _unpool(given: Given) -> list[Array]:
     return answers
 
 
+def _winograd(given: Given) -> list[Array]:
+    """Tiles at the edges that are not full, and padding that differs from side to side."""
+    random = np.random.default_rng(0)
+    x, weight, bias = (given(random.standard_normal(shape)) for shape in ((3, 27, 30, 48), (80, 48, 3, 3), 80))
+    return [winograd.convolve(x, winograd.transformed(weight), bias, (1, 2, 0, 1), lowest=0)]
+
+
 # Errors of rounding grow as the root of the number of terms: Higham and Mary, "A New Approach to Probabilistic Rounding
 # Error Analysis", SIAM J. Sci. Comput. 2019. In float32 a single term left out is hundreds of times larger.
 SELF_TESTS = {
     "gram": SelfTest(_gram, math.sqrt(29 * 31), DTYPES),
     "overlay": SelfTest(_overlay, 0, DTYPES),
     "unpool": SelfTest(_unpool, 4, DTYPES),  # at most four windows share a place
+    # Two to three times plain sums' errors, which are those of 48 * 9 products (kernels/winograd).
+    "winograd": SelfTest(_winograd, 3 * math.sqrt(48 * 9), {"cpu": ("float32",)}),
 }
 
 
