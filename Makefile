@@ -3,13 +3,14 @@ PYTHON ?= python3
 BIN := .venv/bin
 # Versions this tree is tested with; `make CONSTRAINTS=` takes the newest instead.
 CONSTRAINTS ?= -c .ci/constraints.txt
+SANITIZERS := address,undefined
 
-.PHONY: demo test install develop check browser node-cases clean
+.PHONY: demo test install develop check sanitize browser node-cases clean
 
 demo: install
 	$(BIN)/onnxray demo
 
-test: install check browser node-cases
+test: install check sanitize browser node-cases
 	$(BIN)/python -m pytest
 
 check:
@@ -31,6 +32,24 @@ develop: .venv/installed
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet $(CONSTRAINTS) ".[demo,verify,zarr,graphviz,dev]"
 	$(BIN)/pip install --quiet --no-deps grad-cam # its dependency opencv-python would overwrite the headless one
+	touch $@
+
+# The kernels once more, with checks compiled in: a write or read outside an array, an overflow or a wrong shift ends their
+# battery. The sanitizers' runtime must be loaded before Python's allocator is used; -S keeps an editable install away.
+sanitize: .venv/installed
+	@mkdir -p build
+	@runtime=$$(echo 'int probe;' | $(CXX) -fsanitize=$(SANITIZERS) -fPIC -shared -x c++ - -o build/sanitizer_probe.so 2>/dev/null \
+		&& ldd build/sanitizer_probe.so | awk '/libasan/ {print $$3}'); \
+	if test -z "$$runtime"; then echo "$(CXX) has no sanitizers here: the kernels are not tested with them"; exit; fi; \
+	set -ex; $(MAKE) --no-print-directory build/sanitized/installed; \
+	OMP_NUM_THREADS=1 LD_PRELOAD=$$runtime ASAN_OPTIONS=detect_leaks=0:abort_on_error=1 UBSAN_OPTIONS=print_stacktrace=1 \
+		PYTHONPATH=build/sanitized:$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') \
+		$(BIN)/python -S -m pytest -q --capture=sys tests/kernels -k "not reference and not cuda and not 1t and not 31_elements"
+
+build/sanitized/installed: CMakeLists.txt $(shell find kernels -name '*.py' -o -name '*.[ch]pp')
+	CXX=$(CXX) $(BIN)/pip install --quiet --no-deps --no-build-isolation --no-compile --upgrade --target build/sanitized \
+		-C build-dir=build/sanitize -C cmake.build-type=Debug -C cmake.define.ONNXRAY_CUDA=OFF \
+		-C cmake.define.ONNXRAY_SANITIZE=$(SANITIZERS) .
 	touch $@
 
 # The report's tests open it in a real browser. Without one they are skipped, except where CI is set.
