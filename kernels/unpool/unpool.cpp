@@ -18,9 +18,7 @@ namespace unpooling {
 
 namespace {
 
-constexpr std::int64_t kGrain = 1 << 15;   // windows a piece of work
-constexpr std::int64_t kGatherAtMost = 16; // windows that see one place; with more, scattering is faster
-constexpr std::int64_t kGatherStride = 64; // beyond, most places are zero
+constexpr std::int64_t kGrain = 1 << 15; // windows a piece of work
 
 // What to add to a window's origin to get to each of its taps.
 std::vector<std::int64_t> steps(const Geometry &geometry) {
@@ -82,24 +80,11 @@ void values_at(const Geometry &geometry, const T *out, const Tap *switches, T *v
   });
 }
 
-bool gathers(const Geometry &geometry) {
-  std::int64_t most = 1; // windows that see one place
-  for (const Axis &axis : {geometry.z, geometry.y, geometry.x}) {
-    most *= std::min(axis.windows, (axis.kernel - 1) * axis.dilation / axis.stride + 1);
-  }
-  return simd_setting() != Simd::baseline && most <= kGatherAtMost && geometry.x.stride <= kGatherStride;
-}
-
 template <class T, class Tap>
 void unpool(const Geometry &geometry, Mode mode, const T *values, const Tap *switches, T *out) {
-#ifdef ONNXRAY_X86
-  if constexpr (sizeof(Tap) == 1) {
-    if (gathers(geometry)) {
-      const Gather<T> work{&geometry, mode, values, switches, out};
-      return simd_setting() == Simd::avx512 ? gather_avx512(work) : gather_avx2(work);
-    }
+  if (simd_setting() != Simd::baseline && in_pairs(geometry)) {
+    return unpool_pairs(geometry, values, switches, mode.relu, out);
   }
-#endif
   scatter(geometry, mode, values, switches, out);
 }
 

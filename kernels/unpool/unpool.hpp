@@ -28,6 +28,9 @@ struct Axis {
     return has(place(window, 0)) && has(place(window, kernel - 1));
   }
 
+  // How many windows see one place at most.
+  std::int64_t overlap() const { return std::min(windows, (kernel - 1) * dilation / stride + 1); }
+
   // Calls visit(window, tap) for every window that sees a place, in order.
   template <class Visit> ONNXRAY_BOTH void sources(std::int64_t place, const Visit &visit) const {
     const std::int64_t at = place + padding, reach = (kernel - 1) * dilation;
@@ -81,16 +84,11 @@ template <class Tap> std::int64_t first_invalid(const Geometry &geometry, const 
 template <class Tap>
 std::int64_t switches_of_places(const Geometry &geometry, const std::int64_t *places, Tap *switches);
 
-// Rows of the output from first to last, made by the processor's vectors; the switches are valid.
-template <class T> struct Gather {
-  const Geometry *geometry;
-  Mode mode;
-  const T *values;
-  const std::uint8_t *switches;
-  T *out;
-};
-template <class T> void gather_avx2(const Gather<T> &work);
-template <class T> void gather_avx512(const Gather<T> &work);
+// Whether the windows of a row are two wide, side by side, and no two windows share a place.
+bool in_pairs(const Geometry &geometry);
+// The output for such windows, made by vectors; the switches are valid.
+template <class T, class Tap>
+void unpool_pairs(const Geometry &geometry, const T *values, const Tap *switches, bool relu, T *out);
 
 // On CUDA: all pointers are the device's; tap_bytes is 1 or 4, of a switch; `first` gets the smaller of what
 // it holds and the index of the first switch that is wrong.
