@@ -6,7 +6,7 @@
 - Relu and Relu6 overwrite their input where nobody else reads that.
 - On CPUs, convolutions' weights lie in channels_last order, which their outputs then take on: there it was faster for
   each of torchvision's convolutional networks, most for depthwise ones. Where they can, they lie in the CPU library's
-  own order or go to the Winograd kernel, and Relu and Relu6 behind them are a part of them (packed.py).
+  own order or the Winograd kernel's, and Relu and Relu6 behind them are a part of them (packed.py).
 - The gradient of a strided convolution of the image itself takes another way (strided.py).
 
 Nodes of a backward rule are left alone, and so is what a tensor that is asked for depends on.
@@ -25,7 +25,7 @@ from torch import fx
 
 from . import packed
 from .constants import Constants
-from .kinds import kind, only_user, rounds_to_levels
+from .kinds import kind, only_user
 from .products import join_attention, join_bias
 from .strided import fits, phase_weight, strided_convolution
 
@@ -210,10 +210,9 @@ def _pack(conv: fx.Node, weight: torch.Tensor, constants: Constants, ruled: Coll
     """Both directions' weights in the library's order; the Relu or Relu6 behind it becomes a part of it."""
     attributes: dict[str, Any] = dict(conv.kwargs)
     groups, pads = attributes.get("group", 1), list((attributes.get("pads") or [0, 0])[:2])
-    plain_sums = rounds_to_levels(conv.graph)
     name = f"{conv.name}_{conv.args[1].target}"  # type: ignore[union-attr]
     bias = conv.args[2] if len(conv.args) > 2 else None
-    conv.target = constants.shared(name, lambda: packed.packed_convolution(weight, pads, groups, plain_sums))
+    conv.target = constants.shared(name, lambda: packed.packed_convolution(weight, pads, groups))
     conv.args, conv.kwargs = (conv.args[0],), {"bias": bias}
     clip = only_user(conv)
     if clip is not None and clip not in ruled and kind(clip) in ("Relu", "Relu6"):

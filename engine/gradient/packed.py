@@ -2,7 +2,11 @@
 
 - Weights lie as torch's CPU library (oneDNN) wants them. torch's own convolution brings them into that order in every
   run, and those of the gradient again: up to a sixth of the time where images are small and channels many.
-- 3 x 3 weights go to the Winograd kernel where images are large enough: two to three times as fast as the library.
+- 3 x 3 weights go to the Winograd kernel where images are large enough: two to three times as fast as the library. Its
+  errors of rounding differ from place to place. That is nothing to a gradient, which is linear in what arrives. But
+  where the same colours lie side by side MaxPool has ties, which the first place wins, and with these errors any place:
+  gradients of photographs changed by some hundredths. So on the way there it is used only where nobody asks for
+  gradients, nor levels are rounded to.
 
 What clips the outputs (Relu, Relu6) is a part of both.
 """
@@ -99,7 +103,7 @@ def packed_convolution(
     weight: torch.Tensor,  # [M, C / groups, kh, kw]
     pads: list[int],  # [top = bottom, left = right]
     groups: int,
-    plain_sums: bool = False,  # True: without the Winograd kernel, whose errors of rounding are larger
+    plain_sums: bool = True,  # whether outputs are made without the Winograd kernel
 ) -> Callable[..., torch.Tensor]:
     """A function of an image [N, C, H, W], a bias [M] or None, and `highest`: conv2d, and where `highest` is not None,
     outputs clipped between 0 and it (inf: Relu). Only gradients with respect to the image are defined, of any degree.
@@ -110,7 +114,7 @@ def packed_convolution(
 
     taken_off = [size - 1 - pad for size, pad in zip(weight.shape[2:], pads, strict=True)]
     there = _Direction(lambda: weight, pads, groups, plain_sums)
-    back = _Direction(turned, taken_off, groups, plain_sums)
+    back = _Direction(turned, taken_off, groups, plain_sums=False)
 
     def packed_conv2d(x: torch.Tensor, bias: torch.Tensor | None = None, highest: float | None = None) -> torch.Tensor:
         y: torch.Tensor = _Packed.apply(x, there, back, bias, highest)
