@@ -35,11 +35,14 @@ def clipped(y: torch.Tensor, highest: float | None) -> torch.Tensor:
     return y if highest is None else y.clamp(0, highest)
 
 
+@pytest.mark.parametrize("plain_sums", [True, False])
 @pytest.mark.parametrize("highest", [None, 6.0, math.inf])
 @pytest.mark.parametrize(
     ("made", "read", "groups", "kernel", "pads"),
     [
         (32, 8, 1, (3, 3), [1, 1]),
+        (16, 32, 1, (3, 3), [1, 1]),
+        (32, 16, 1, (3, 3), [0, 2]),
         (16, 24, 1, (1, 1), [0, 0]),
         (16, 16, 1, (5, 3), [0, 2]),
         (24, 1, 24, (3, 3), [1, 1]),
@@ -47,7 +50,13 @@ def clipped(y: torch.Tensor, highest: float | None) -> torch.Tensor:
     ],
 )
 def test_values_and_gradients(
-    made: int, read: int, groups: int, kernel: tuple[int, int], pads: list[int], highest: float | None
+    made: int,
+    read: int,
+    groups: int,
+    kernel: tuple[int, int],
+    pads: list[int],
+    highest: float | None,
+    plain_sums: bool,
 ) -> None:
     """Images of changing size: the order of the weights is made for each. Gradients of gradients, too."""
     generator = torch.Generator().manual_seed(0)
@@ -55,7 +64,7 @@ def test_values_and_gradients(
     bias = torch.randn(made, generator=generator)
     keywords = {"pads": pads * 2, "group": groups}
     assert fits(weight, keywords)
-    function = packed_convolution(weight, pads, groups)
+    function = packed_convolution(weight, pads, groups, plain_sums)
     for size in ((3, 9, 9), (1, 14, 7), (2, 9, 9)):
         x = torch.randn(size[0], read * groups, *size[1:], generator=generator).requires_grad_()
         found = function(x, bias, highest)
@@ -68,6 +77,16 @@ def test_values_and_gradients(
         torch.testing.assert_close(first, first_expected, rtol=1e-4, atol=1e-4)
         second = [torch.autograd.grad((gradient**2).sum(), arriving)[0] for gradient in (first, first_expected)]
         torch.testing.assert_close(*second, rtol=1e-4, atol=1e-3)
+
+
+def test_equal_places_stay_equal_where_gradients_are_taken() -> None:
+    """Of one colour, all places of a maximum tie, and the first must win as it does elsewhere."""
+    weight = torch.randn(16, 16, 3, 3, generator=torch.Generator().manual_seed(0))
+    image = torch.full((1, 16, 12, 12), 0.3)
+    inner = packed_convolution(weight, [0, 0], 1)(image)
+    assert (inner == inner[..., :1, :1]).all()
+    by_kernel = packed_convolution(weight, [0, 0], 1, plain_sums=False)(image)
+    assert (by_kernel != by_kernel[..., :1, :1]).any()  # which is why
 
 
 @pytest.mark.parametrize(
