@@ -1,165 +1,101 @@
 """Steps of a plan: each computes a window of one tensor for several positions at once.
 
-Values are [positions, C, rows, columns] in torch's channels_last order, so that a place's channels lie together and the
-overlay kernel copies whole rows.
+Maps are laid out with a place's channels together, in torch's channels_last order or as rows that end in channels, so
+that the overlay kernel copies whole rows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import fx
 
 from ...kernels.overlay import overlay
-from .windows import Sliding, Span, Window, inputs_read, part, same
+from .windows import Window, places, same
 
-NOWHERE = -torch.inf  # the padding of a maximum
+Axes = tuple[int, int]  # of a tensor: its rows and its columns
+
+
+@dataclass(frozen=True)
+class Clean:
+    """Every tensor as it is without a change, for one image."""
+
+    values: Mapping[fx.Node, Any]
+    _rows: dict[fx.Node, torch.Tensor] = field(default_factory=dict)
+
+    def __getitem__(self, node: fx.Node) -> Any:
+        return self.values[node]
+
+    def rows(self, node: fx.Node, axes: Axes) -> torch.Tensor:  # [H, W, C]
+        if node not in self._rows:
+            self._rows[node] = _rows(self.values[node], axes)[0]
+        return self._rows[node]
 
 
 @dataclass
 class Run:
     """What a run over some of the positions has so far."""
 
-    clean: Mapping[fx.Node, Any]  # tensors as they are without a change, for one image
-    windows: Mapping[fx.Node, Window]  # of all positions
-    rows: slice  # the positions of this run
-    values: dict[fx.Node, Any] = field(default_factory=dict)  # of the windows
-
-    def window(self, node: fx.Node) -> Window:
-        return part(self.windows[node], self.rows)
-
-    def read(self, node: fx.Node, wanted: Window, fill: float = 0.0) -> torch.Tensor:
-        """Another window of a tensor, the change within it; `wanted` is of all positions and may lie outside."""
-        own, asked = self.window(node), part(wanted, self.rows)
-        if same(own, asked):
-            value: torch.Tensor = self.values[node]
-            return value
-        return laid_over(self.clean[node], self.values[node], _places(own), _places(asked), _sizes(asked), fill)
-
-    def whole(self, node: fx.Node) -> torch.Tensor:
-        """The tensor as a whole, the change within it."""
-        own, clean = self.window(node), self.clean[node]
-        return laid_over(clean, self.values[node], _places(own), 0 * _places(own), clean.shape[2:], 0.0)
+    clean: Clean
+    numbers: slice  # the positions of this run, of the plan's
+    values: dict[fx.Node, Any]  # of the windows
 
 
-def laid_over(
-    clean: torch.Tensor,  # [1, C, H, W]
-    changed: torch.Tensor,  # [P, C, h, w]
-    changed_at: np.ndarray,
-    at: np.ndarray,
-    size: tuple[int, ...],
-    fill: float,
-) -> torch.Tensor:  # [P, C, *size]
-    made = overlay(_rows(clean)[0], _rows(changed), changed_at, at, (size[0], size[1]), fill)
-    found: torch.Tensor = made.permute(0, 3, 1, 2)
-    return found
-
-
-def _rows(x: torch.Tensor) -> torch.Tensor:  # [N, C, H, W] -> [N, H, W, C]
-    return x.permute(0, 2, 3, 1).contiguous()
-
-
-def _places(window: Window) -> np.ndarray:  # [P, 2]
-    return np.stack([span.at for span in window], 1)
-
-
-def _sizes(window: Window) -> tuple[int, int]:
-    return window[0].size, window[1].size
-
-
-# -- steps ---
+Compute: TypeAlias = Callable[[Sequence[Any], Run], Any]  # values of what is read -> the step's value
 
 
 @dataclass(frozen=True)
-class Convolution:
-    """Also what clips its output."""
+class Reading:
+    """A window of a tensor, the change within it; it may lie outside in part."""
 
-    node: fx.Node
     source: fx.Node
-    sliding: tuple[Sliding, Sliding]
-    convolve: Callable[[torch.Tensor], torch.Tensor]  # without padding
+    axes: Axes
+    own: np.ndarray  # [positions, 2] where the window that was computed begins
+    at: np.ndarray  # [positions, 2]
+    size: tuple[int, int]
+    fill: float  # what lies outside
+    as_it_is: bool  # both windows are the same
 
-    def __call__(self, run: Run) -> torch.Tensor:
-        outputs = run.windows[self.node]
-        wanted = (inputs_read(outputs[0], self.sliding[0]), inputs_read(outputs[1], self.sliding[1]))
-        return self.convolve(run.read(self.source, wanted))
-
-
-@dataclass(frozen=True)
-class MaxPooling:
-    node: fx.Node
-    source: fx.Node
-    sliding: tuple[Sliding, Sliding]
-
-    def __call__(self, run: Run) -> tuple[torch.Tensor]:
-        outputs = run.windows[self.node]
-        wanted = (inputs_read(outputs[0], self.sliding[0]), inputs_read(outputs[1], self.sliding[1]))
-        kernel, stride, dilation = zip(*((s.kernel, s.stride, s.dilation) for s in self.sliding), strict=True)
-        return (F.max_pool2d(run.read(self.source, wanted, NOWHERE), kernel, stride, 0, dilation),)
-
-
-@dataclass(frozen=True)
-class AveragePooling:
-    node: fx.Node
-    source: fx.Node
-    sliding: tuple[Sliding, Sliding]
-    counted: tuple[tuple[int, int], tuple[int, int]]  # places that count, from and up to, along each axis
-
-    def __call__(self, run: Run) -> torch.Tensor:
-        outputs = run.windows[self.node]
-        wanted = (inputs_read(outputs[0], self.sliding[0]), inputs_read(outputs[1], self.sliding[1]))
-        kernel, stride = zip(*((s.kernel, s.stride) for s in self.sliding), strict=True)
-        found = F.avg_pool2d(run.read(self.source, wanted), kernel, stride)
-        shares = [
-            _shares(span, along, counted)
-            for span, along, counted in zip(run.window(self.node), self.sliding, self.counted, strict=True)
-        ]
-        if all((share == 1).all() for share in shares):
-            return found
-        rows, columns = (torch.from_numpy(share.astype(np.float32)) for share in shares)
-        return found / rows[:, None, :, None] / columns[:, None, None, :]
-
-
-def _shares(outputs: Span, along: Sliding, counted: tuple[int, int]) -> np.ndarray:  # [P, size]
-    """The share of each window's places that count."""
-    first = (outputs.at[:, None] + np.arange(outputs.size)) * along.stride - along.begin
-    inside = np.minimum(first + along.kernel, counted[1]) - np.maximum(first, counted[0])
-    return inside / along.kernel
-
-
-@dataclass(frozen=True)
-class Pointwise:
-    """Any function whose outputs at a place depend on that place alone."""
-
-    node: fx.Node
-    windowed: tuple[fx.Node, ...]  # those of its arguments that change
+    @classmethod
+    def of(cls, source: fx.Node, axes: Axes, own: Window, wanted: Window, fill: float) -> Reading:
+        size = (wanted[0].size, wanted[1].size)
+        return cls(source, axes, places(own), places(wanted), size, fill, same(own, wanted))
 
     def __call__(self, run: Run) -> Any:
-        values = {source: run.read(source, run.windows[self.node]) for source in self.windowed}
+        value = run.values[self.source]
+        if self.as_it_is:
+            return value
+        own, at = self.own[run.numbers], self.at[run.numbers]
+        rows = overlay(run.clean.rows(self.source, self.axes), _rows(value, self.axes), own, at, self.size, self.fill)
+        return _from_rows(rows, value, self.axes)
 
-        def value(argument: fx.Node) -> Any:
-            return values[argument] if argument in values else run.clean[argument]
-
-        arguments: Any = fx.map_arg(self.node.args, value)
-        keywords: Any = fx.map_arg(self.node.kwargs, value)
-        return self.node.target(*arguments, **keywords)  # type: ignore[operator]
+    def unchanged(self, run: Run) -> torch.Tensor:
+        """The window without the change."""
+        clean, at = run.clean.rows(self.source, self.axes), self.at[run.numbers]
+        nothing = clean.new_empty(len(at), 0, 0, clean.shape[2])
+        rows = overlay(clean, nothing, np.zeros_like(at), at, self.size, self.fill)
+        return _from_rows(rows, run.clean[self.source], self.axes)
 
 
 @dataclass(frozen=True)
-class Item:
-    """One of the outputs of a node that has several."""
-
+class Step:
     node: fx.Node
-    source: fx.Node
+    readings: tuple[Reading, ...]
+    compute: Compute
 
-    def __call__(self, run: Run) -> torch.Tensor:
-        found: torch.Tensor = run.values[self.source][self.node.args[1]]
-        return found
+    def __call__(self, run: Run) -> None:
+        run.values[self.node] = self.compute([reading(run) for reading in self.readings], run)
 
 
-Step = Convolution | MaxPooling | AveragePooling | Pointwise | Item
+def _rows(x: torch.Tensor, axes: Axes) -> torch.Tensor:  # [N, …] -> [N, H, W, C]: all other axes are channels
+    return x.movedim(axes, (1, 2)).flatten(3).contiguous() if x.dim() > 3 else x.movedim(axes, (1, 2))[..., None]
+
+
+def _from_rows(rows: torch.Tensor, like: torch.Tensor, axes: Axes) -> torch.Tensor:
+    """[N, H, W, C] with rows and columns where `like` has them."""
+    others = [size for axis, size in enumerate(like.shape) if axis and axis not in axes]
+    return rows.unflatten(3, others or [1]).movedim((1, 2), axes)

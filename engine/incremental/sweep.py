@@ -11,23 +11,21 @@ import torch
 from torch import fx
 
 from ..gradient.dtypes import to_torch
-from .plan import Plan, Planner
-from .steps import Run
-from .windows import Span
+from .groups import groups
+from .plan import COPY, Plan, Planner
+from .reach import travels
+from .steps import Clean, Run
+from .travel import Tensors, Travel
+from .windows import Reach
 
 if TYPE_CHECKING:
     from ..model import Model
 
 PatchMaker: TypeAlias = Callable[[np.ndarray], torch.Tensor]  # numbers of positions [n] -> [n, C, h, w]
 
-_ZONES = 4  # along each axis: near a border a patch reaches less than in the middle
-
 
 class Sweep:
-    """One network, some of its tensors, and patches of one size at many positions.
-
-    Positions are taken zone by zone, as in each zone windows need only be as large as the largest there.
-    """
+    """One network, some of its tensors, and patches of one size at many positions."""
 
     def __init__(
         self,
@@ -39,6 +37,7 @@ class Sweep:
     ) -> None:
         self._graph, self._constants = model.torch().simplified(wanted)
         self._module = fx.GraphModule(self._constants.used_in(self._graph), self._graph)
+        (self._image,) = (node for node in self._graph.nodes if node.op == "placeholder")
         self._at, self._patch = at.astype(np.int64), patch
         self.set_image(image)
 
@@ -48,17 +47,17 @@ class Sweep:
         with torch.no_grad():
             recorder.run(to_torch(image, torch.float32))
         names = {node.name: node for node in self._graph.nodes}
-        self._clean = {names[name]: value for name, value in recorder.values.items()}
+        self._clean = Clean({names[name]: value for name, value in recorder.values.items()})
 
     @cached_property
     def plans(self) -> list[tuple[np.ndarray, Plan]]:
         """Numbers of positions, and how they are run; every position is in one of them."""
-        rests: dict[Any, fx.GraphModule] = {}
-        found = []
-        for numbers in _zones(self._at):
-            rows, columns = (Span(self._at[numbers, axis], self._patch[axis]) for axis in (0, 1))
-            found.append((numbers, Planner(self._graph, self._constants, self._clean, (rows, columns), rests).plan()))
-        return found
+        rows, columns = (
+            Reach(first, first + length - 1) for first, length in zip(self._at.T, self._patch, strict=True)
+        )
+        tensors, found = travels(self._graph, self._constants, self._clean.values, (rows, columns))
+        planner = Planner(self._graph, tensors, found)
+        return [(numbers, planner.plan(numbers)) for numbers in _groups(self._at, tensors, found.values())]
 
     @property
     def gain(self) -> float:
@@ -70,22 +69,28 @@ class Sweep:
         """Numbers of some positions, at most `most`, and the wanted tensors for each of them, until all are done."""
         for numbers, plan in self.plans:
             for start in range(0, len(numbers), most):
-                rows = slice(start, min(start + most, len(numbers)))
-                yield numbers[rows], self._run(plan, rows, patches(numbers[rows]))
+                some = slice(start, min(start + most, len(numbers)))
+                yield numbers[some], self._run(plan, some, patches(numbers[some]))
 
-    def _run(self, plan: Plan, rows: slice, patches: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        run = Run(self._clean, plan.windows, rows, {plan.image: patches})
+    def _run(self, plan: Plan, some: slice, patches: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        run = Run(self._clean, some, {self._image: patches})
         with torch.no_grad():
             for step in plan.steps:
-                run.values[step.node] = step(run)
-            found: tuple[torch.Tensor, ...] = plan.rest(*(run.whole(node) for node in plan.put_back))
+                step(run)
+            read = [*(reading(run) for reading in plan.put_back), *(run.values[node] for node in plan.made)]
+            found: tuple[torch.Tensor, ...] = plan.rest(*read)
         return found
 
 
-def _zones(at: np.ndarray) -> list[np.ndarray]:
-    rows, columns = (np.array_split(np.unique(at[:, axis]), _ZONES) for axis in (0, 1))
-    zones = [np.flatnonzero(np.isin(at[:, 0], some) & np.isin(at[:, 1], others)) for some in rows for others in columns]
-    return [numbers for numbers in zones if len(numbers)]
+def _groups(at: np.ndarray, tensors: Tensors, found: Any) -> list[np.ndarray]:
+    maps = [travel for travel in found if travel.reach is not None]
+    costs = [(travel.macs + COPY * tensors.value(travel.node).numel()) / _places(travel, tensors) for travel in maps]
+    return groups(at, [travel.reach for travel in maps], np.array(costs))
+
+
+def _places(travel: Travel, tensors: Tensors) -> int:
+    rows, columns = tensors.size(travel.node)
+    return rows * columns
 
 
 class _Recorder(fx.Interpreter):
@@ -95,7 +100,5 @@ class _Recorder(fx.Interpreter):
 
     def run_node(self, n: fx.Node) -> Any:
         value = super().run_node(n)
-        if isinstance(value, torch.Tensor) and value.dim() == 4:
-            value = value.contiguous(memory_format=torch.channels_last)
         self.values[n.name] = value
         return value

@@ -1,15 +1,34 @@
-"""Windows: for many positions at once, the part of a tensor that a change can reach, of one size for all positions.
+"""Windows: the part of a tensor that a change can reach, for many positions at once.
 
-Along each axis a window is a first place for every position, and a size. All lie within the tensor; where a change
-reaches less (at a border, or for another alignment with strides), the window holds places that do not change, too.
-That costs a little and lets all positions run together.
+Along each axis a Reach says exactly what may change for each position. Positions that run together need windows of one
+size: a Span is as large as the largest of theirs. All lie within the tensor; where a change reaches less, the window
+holds places that do not change, too, which costs a little.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
+
+@dataclass(frozen=True)
+class Reach:
+    """Along one axis of a tensor, for every position: places `first` to `last` may change, none if `last` is less."""
+
+    first: np.ndarray  # [positions] int64
+    last: np.ndarray
+
+    @property
+    def sizes(self) -> np.ndarray:
+        found: np.ndarray = np.maximum(self.last - self.first + 1, 1)
+        return found
+
+    def span(self, numbers: np.ndarray, length: int) -> Span:
+        """Of some of the positions, along an axis of this length."""
+        first, size = self.first[numbers], int(self.sizes[numbers].max())
+        return Span(np.clip(first, 0, length - size), size)
 
 
 @dataclass(frozen=True)
@@ -20,7 +39,8 @@ class Span:
     size: int
 
 
-Window = tuple[Span, Span]  # rows, columns
+Reaches = tuple[Reach, Reach]  # rows, columns
+Window = tuple[Span, Span]
 
 
 @dataclass(frozen=True)
@@ -30,7 +50,7 @@ class Sliding:
     kernel: int
     stride: int
     dilation: int
-    begin: int  # padding in front
+    begin: int  # padding in front; of a transposed convolution: outputs cut off
     outputs: int
 
     @property
@@ -38,18 +58,15 @@ class Sliding:
         return self.dilation * (self.kernel - 1)
 
 
-def within(first: np.ndarray, last: np.ndarray, length: int) -> Span:  # [positions] each, both inclusive
-    """The spans from first to last, cut off at the tensor's ends, as large as the largest of them."""
-    first, last = np.maximum(first, 0), np.minimum(last, length - 1)
-    size = int(max(1, (last - first).max(initial=0) + 1))
-    return Span(np.clip(first, 0, length - size), size)
+def within(first: np.ndarray, last: np.ndarray, length: int) -> Reach:  # [positions] each, both inclusive
+    """Cut off at the tensor's ends."""
+    return Reach(np.clip(first, 0, length - 1), np.minimum(last, length - 1))
 
 
-def outputs_reached(span: Span, along: Sliding) -> Span:
-    """The outputs that read any of the span's places."""
-    first = -((span.at + along.begin - along.reach) // -along.stride)
-    last = (span.at + span.size - 1 + along.begin) // along.stride
-    return within(first, last, along.outputs)
+def outputs_reached(change: Reach, along: Sliding) -> Reach:
+    """The outputs that read any of these places."""
+    first = -((change.first + along.begin - along.reach) // -along.stride)
+    return within(first, (change.last + along.begin) // along.stride, along.outputs)
 
 
 def inputs_read(outputs: Span, along: Sliding) -> Span:
@@ -58,16 +75,29 @@ def inputs_read(outputs: Span, along: Sliding) -> Span:
     return Span(first, (outputs.size - 1) * along.stride + along.reach + 1)
 
 
-def union(spans: list[Span], length: int) -> Span:
-    """The smallest spans that hold all of these."""
-    first = np.min([span.at for span in spans], axis=0)
-    last = np.max([span.at + span.size - 1 for span in spans], axis=0)
-    return within(first, last, length)
+def outputs_written(change: Reach, along: Sliding) -> Reach:
+    """The outputs of a transposed convolution that any of these places adds to."""
+    first, last = (places * along.stride - along.begin for places in (change.first, change.last))
+    return within(first, last + along.reach, along.outputs)
 
 
-def part(window: Window, rows: slice) -> Window:
-    """Of some of the positions."""
-    return Span(window[0].at[rows], window[0].size), Span(window[1].at[rows], window[1].size)
+def inputs_added(outputs: Span, along: Sliding) -> Span:
+    """All places that add to these outputs of a transposed convolution: they may lie outside."""
+    first = -((outputs.at + along.begin - along.reach) // -along.stride)
+    last = (outputs.at + outputs.size - 1 + along.begin) // along.stride
+    if along.reach + 1 < along.stride:  # kernels leave gaps: outputs of the places on both sides hold these
+        first, last = first - 1, last + 1
+    return Span(first, int((last - first).max()) + 1)
+
+
+def union(reaches: Sequence[Reach]) -> Reach:
+    """The smallest that holds all of these."""
+    firsts, lasts = ([getattr(reach, end) for reach in reaches] for end in ("first", "last"))
+    return Reach(np.min(firsts, axis=0), np.max(lasts, axis=0))
+
+
+def places(window: Window) -> np.ndarray:  # [positions, 2]
+    return np.stack([span.at for span in window], 1)
 
 
 def area(window: Window) -> int:
