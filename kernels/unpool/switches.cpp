@@ -4,6 +4,7 @@
 #include "unpool/unpool.hpp"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <limits>
 #include <vector>
@@ -14,25 +15,45 @@ namespace {
 
 constexpr std::int64_t kGrain = 1 << 15; // switches a piece of work
 
-// The smallest result of search(row), a flat index or -1, over the rows of all planes.
-template <class Search> std::int64_t first_in_rows(const Geometry &geometry, const Search &search) {
+// The smallest result of search(begin, end), a flat index or -1, over pieces of [0, count).
+template <class Search> std::int64_t first_in(std::int64_t count, std::int64_t grain, const Search &search) {
   constexpr std::int64_t kNone = std::numeric_limits<std::int64_t>::max();
-  const std::int64_t rows = geometry.planes * geometry.z.windows * geometry.y.windows;
   std::atomic<std::int64_t> first{kNone};
-  parallel_for(rows, kGrain / std::max<std::int64_t>(1, geometry.x.windows),
-               [&](std::int64_t begin, std::int64_t end) {
-                 for (std::int64_t row = begin; row < end; ++row) {
-                   const std::int64_t found = search(row);
-                   if (found >= 0) {
-                     std::int64_t known = first;
-                     while (found < known && !first.compare_exchange_weak(known, found)) {
-                     }
-                     return;
-                   }
-                 }
-               });
+  parallel_for(count, grain, [&](std::int64_t begin, std::int64_t end) {
+    const std::int64_t found = search(begin, end);
+    std::int64_t known = first;
+    while (found >= 0 && found < known && !first.compare_exchange_weak(known, found)) {
+    }
+  });
   return first == kNone ? -1 : first.load();
 }
+
+// The same of search(row) over the rows of all planes.
+template <class Search> std::int64_t first_in_rows(const Geometry &geometry, const Search &search) {
+  const std::int64_t rows = geometry.planes * geometry.z.windows * geometry.y.windows;
+  return first_in(rows, kGrain / std::max<std::int64_t>(1, geometry.x.windows),
+                  [&](std::int64_t begin, std::int64_t end) -> std::int64_t {
+                    for (std::int64_t row = begin; row < end; ++row) {
+                      const std::int64_t found = search(row);
+                      if (found >= 0) {
+                        return found;
+                      }
+                    }
+                    return -1;
+                  });
+}
+
+// Whether all of these lie in [0, taps).
+template <class Tap> bool all_taps(const Tap *begin, const Tap *end, std::int64_t taps) {
+  Tap least = 0, most = 0;
+  for (const Tap *at = begin; at < end; ++at) {
+    least = std::min(least, *at);
+    most = std::max(most, *at);
+  }
+  return least >= 0 && most < taps;
+}
+
+bool holds_all(const Axis &axis) { return axis.holds(0) && axis.holds(axis.windows - 1); }
 
 // Compares a row of windows' places with each place that these windows have in a row of the output, which
 // begins at `start`, and notes the taps. Many comparisons of neighbours are faster than one division.
@@ -57,6 +78,19 @@ struct FindTaps {
 template <class Tap> std::int64_t first_invalid(const Geometry &geometry, const Tap *switches) {
   const Axis x = geometry.x, y = geometry.y, z = geometry.z;
   const std::int64_t taps = geometry.taps(), plane_windows = geometry.windows();
+  const auto search = [=](std::int64_t begin, std::int64_t end) -> std::int64_t {
+    for (std::int64_t at = begin; at < end; ++at) {
+      if (!geometry.valid(at % plane_windows, switches[at])) {
+        return at;
+      }
+    }
+    return -1;
+  };
+  if (holds_all(x) && holds_all(y) && holds_all(z)) {
+    return first_in(geometry.planes * plane_windows, kGrain, [=](std::int64_t begin, std::int64_t end) {
+      return all_taps(switches + begin, switches + end, taps) ? -1 : search(begin, end);
+    });
+  }
   // Windows between these lie in the output with all of their places.
   std::int64_t inner = 0, outer = x.windows;
   while (inner < outer && !x.holds(inner)) {
@@ -65,26 +99,26 @@ template <class Tap> std::int64_t first_invalid(const Geometry &geometry, const 
   while (outer > inner && !x.holds(outer - 1)) {
     --outer;
   }
-  return first_in_rows(geometry, [=](std::int64_t row) -> std::int64_t {
-    const std::int64_t start = row * x.windows;
-    const auto search = [=](std::int64_t from, std::int64_t to) -> std::int64_t {
-      for (std::int64_t at = start + from; at < start + to; ++at) {
-        if (!geometry.valid(at % plane_windows, switches[at])) {
-          return at;
-        }
+  std::vector<std::array<std::int64_t, 3>> places; // of each tap, as divisions take most of the time
+  for (std::int64_t tap = 0; tap < taps; ++tap) {
+    const std::int64_t row = tap / x.kernel;
+    places.push_back({row / y.kernel, row % y.kernel, tap % x.kernel});
+  }
+  return first_in_rows(geometry, [&](std::int64_t row) -> std::int64_t {
+    const std::int64_t start = row * x.windows, at_y = row % y.windows, at_z = row / y.windows % z.windows;
+    const Tap *const taken = switches + start;
+    if (!all_taps(taken, taken + x.windows, taps)) {
+      return search(start, start + x.windows);
+    }
+    const std::int64_t skip = y.holds(at_y) && z.holds(at_z) ? inner : outer; // to outer
+    for (std::int64_t window = skip > 0 ? 0 : outer; window < x.windows;
+         window = window + 1 == skip ? outer : window + 1) {
+      const auto [in_z, in_y, in_x] = places[taken[window]];
+      if (!z.has(z.place(at_z, in_z)) || !y.has(y.place(at_y, in_y)) || !x.has(x.place(window, in_x))) {
+        return start + window;
       }
-      return -1;
-    };
-    Tap least = 0, most = 0;
-    for (std::int64_t at = start + inner; at < start + outer; ++at) {
-      least = std::min(least, switches[at]);
-      most = std::max(most, switches[at]);
     }
-    if (!y.holds(row % y.windows) || !z.holds(row / y.windows % z.windows) || least < 0 || most >= taps) {
-      return search(0, x.windows);
-    }
-    const std::int64_t found = search(0, inner);
-    return found >= 0 ? found : search(outer, x.windows);
+    return -1;
   });
 }
 

@@ -33,11 +33,15 @@ std::vector<std::int64_t> steps(const Geometry &geometry) {
 template <class Tap, class Visit>
 void for_switches(const Geometry &geometry, const std::vector<std::int64_t> &steps, const Tap *switches,
                   const Visit &visit) {
-  const std::int64_t count = geometry.windows();
-  for (std::int64_t row = 0; row < count; row += geometry.x.windows) {
-    const std::int64_t origin = geometry.origin(row);
-    for (std::int64_t i = 0; i < geometry.x.windows; ++i) {
-      visit(row + i, origin + i * geometry.x.stride + steps[switches[row + i]]);
+  const Axis &x = geometry.x, &y = geometry.y, &z = geometry.z;
+  const std::int64_t *const step = steps.data();
+  std::int64_t window = 0;
+  for (std::int64_t at_z = 0; at_z < z.windows; ++at_z) {
+    for (std::int64_t at_y = 0; at_y < y.windows; ++at_y) {
+      std::int64_t origin = (z.place(at_z, 0) * y.size + y.place(at_y, 0)) * x.size - x.padding;
+      for (const std::int64_t end = window + x.windows; window < end; ++window, origin += x.stride) {
+        visit(window, origin + step[switches[window]]);
+      }
     }
   }
 }
