@@ -86,11 +86,7 @@ template <class Tap> std::int64_t first_invalid(const Geometry &geometry, const 
     }
     return -1;
   };
-  if (holds_all(x) && holds_all(y) && holds_all(z)) {
-    return first_in(geometry.planes * plane_windows, kGrain, [=](std::int64_t begin, std::int64_t end) {
-      return all_taps(switches + begin, switches + end, taps) ? -1 : search(begin, end);
-    });
-  }
+  const bool all_hold = holds_all(x) && holds_all(y) && holds_all(z);
   // Windows between these lie in the output with all of their places.
   std::int64_t inner = 0, outer = x.windows;
   while (inner < outer && !x.holds(inner)) {
@@ -104,22 +100,30 @@ template <class Tap> std::int64_t first_invalid(const Geometry &geometry, const 
     const std::int64_t row = tap / x.kernel;
     places.push_back({row / y.kernel, row % y.kernel, tap % x.kernel});
   }
-  return first_in_rows(geometry, [&](std::int64_t row) -> std::int64_t {
+  const auto search_row = [&](std::int64_t row) -> std::int64_t {
     const std::int64_t start = row * x.windows, at_y = row % y.windows, at_z = row / y.windows % z.windows;
-    const Tap *const taken = switches + start;
-    if (!all_taps(taken, taken + x.windows, taps)) {
-      return search(start, start + x.windows);
-    }
     const std::int64_t skip = y.holds(at_y) && z.holds(at_z) ? inner : outer; // to outer
     for (std::int64_t window = skip > 0 ? 0 : outer; window < x.windows;
          window = window + 1 == skip ? outer : window + 1) {
-      const auto [in_z, in_y, in_x] = places[taken[window]];
+      const auto [in_z, in_y, in_x] = places[switches[start + window]];
       if (!z.has(z.place(at_z, in_z)) || !y.has(y.place(at_y, in_y)) || !x.has(x.place(window, in_x))) {
         return start + window;
       }
     }
     return -1;
-  });
+  };
+  const std::int64_t rows = geometry.planes * z.windows * y.windows;
+  return first_in(rows, kGrain / std::max<std::int64_t>(1, x.windows),
+                  [&](std::int64_t begin, std::int64_t end) -> std::int64_t {
+                    if (!all_taps(switches + begin * x.windows, switches + end * x.windows, taps)) {
+                      return search(begin * x.windows, end * x.windows);
+                    }
+                    std::int64_t found = -1;
+                    for (std::int64_t row = begin; row < end && !all_hold && found < 0; ++row) {
+                      found = search_row(row);
+                    }
+                    return found;
+                  });
 }
 
 template <class Tap>
