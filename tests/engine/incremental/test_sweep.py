@@ -56,7 +56,7 @@ def against_onnxruntime(
 # One for each way of building: branches, sums, dense blocks, depthwise, shuffled and squeezed channels, maps as output.
 ARCHITECTURES = (
     *("googlenet", "resnet18", "densenet121", "squeezenet1_1", "mobilenet_v2", "shufflenet_v2", "efficientnet_b0"),
-    *("convnext_tiny", "unet"),
+    *("convnext_tiny", "unet", "hourglass"),
 )
 
 
