@@ -7,6 +7,7 @@ explanations, doi:10.1145/3299869.3319874, the exact part of it: nothing is appr
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -35,6 +36,11 @@ class Line:
     size: tuple[int, int]  # rows and columns there are
     macs: int  # a position, of the whole map
 
+    @property
+    def computed(self) -> float:
+        """Those of the window."""
+        return self.macs * math.prod(self.window or self.size) / math.prod(self.size)
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -52,12 +58,9 @@ class Plan:
         return sum(line.macs for line in self.lines)
 
     @property
-    def incremental(self) -> int:
+    def incremental(self) -> float:
         """With it."""
-        return sum(
-            line.macs * line.window[0] * line.window[1] // (line.size[0] * line.size[1]) if line.window else line.macs
-            for line in self.lines
-        )
+        return sum(line.computed for line in self.lines)
 
 
 class Planner:
@@ -66,12 +69,13 @@ class Planner:
     def __init__(self, graph: fx.Graph, tensors: Tensors, travels: Mapping[fx.Node, Travel]) -> None:
         self._graph, self._tensors, self._travels = graph, tensors, travels
         self._rests: dict[Any, fx.GraphModule] = {}
+        self._whole = [self._whole_line(node) for node in graph.nodes if kind(node) == "Conv" and node not in travels]
 
     def plan(self, numbers: np.ndarray) -> Plan:
         """For these positions."""
         (image,) = (node for node in self._graph.nodes if node.op == "placeholder")
         windows, made = {image: self._window(image, numbers)}, list[fx.Node]()
-        steps, lines = list[Step](), list[Line]()
+        steps, lines = list[Step](), list(self._whole)
         for node, travel in self._travels.items():
             window = self._chosen(travel, windows, numbers)
             if window is not None:
@@ -86,6 +90,12 @@ class Planner:
         rest, read = self._rest(windows, made)
         put_back = tuple(self._put_back(node, windows[node]) for node in read if node in windows)
         return Plan(tuple(steps), put_back, tuple(node for node in read if node in made), rest, tuple(lines))
+
+    def _whole_line(self, conv: fx.Node) -> Line:
+        """Of one that reads what a change reaches everywhere."""
+        weight, made = (self._tensors.value(node) for node in (conv.all_input_nodes[1], conv))
+        rows, columns = made.shape[-2:]
+        return Line(conv.name, None, (rows, columns), weight[0].numel() * made[0].numel())
 
     def _window(self, node: fx.Node, numbers: np.ndarray) -> Window:
         rows, columns = (

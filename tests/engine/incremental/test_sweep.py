@@ -219,6 +219,12 @@ def test_answers_do_not_depend_on_groups(group: float, monkeypatch: pytest.Monke
     assert count == 3 if group else count > 10
 
 
+def test_convolutions_behind_what_looks_at_the_whole_count_as_whole() -> None:
+    for plan in compared(GLOBAL["squeezed and excited"]):
+        assert {line.name: line.macs for line in plan.lines} == {"c": 13 * 11 * 6 * 36, "y": 11 * 9 * 6 * 54}
+        assert [line.window for line in plan.lines if line.name == "y"] == [None]
+
+
 def test_windows_are_what_is_computed(tmp_path_factory: pytest.TempPathFactory) -> None:
     """ResNet's first layers look at a few places around a patch, and a plan says so."""
     model = onnxray.load(networks.exported("resnet18", "legacy", tmp_path_factory.getbasetemp(), any_batch=True))
