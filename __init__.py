@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .engine.methods.layer_cam import layer_cam as layer_cam
     from .engine.methods.lrp import lrp as lrp
     from .engine.methods.occlusion import occlusion as occlusion
+    from .engine.methods.occlusion_plan import occlusion_plan as occlusion_plan
     from .engine.methods.predict import predict as predict
     from .engine.methods.recipro_cam import recipro_cam as recipro_cam
     from .engine.methods.rise import rise as rise
@@ -90,6 +91,7 @@ _PUBLIC = {
     "guided_grad_cam": ".engine.methods.guided_grad_cam",
     "rise": ".engine.methods.rise",
     "occlusion": ".engine.methods.occlusion",
+    "occlusion_plan": ".engine.methods.occlusion_plan",
     "segmentation": ".engine.methods.segmentation",
     "insertion_deletion": ".engine.metrics.insertion_deletion",
     "sensitivity_n": ".engine.metrics.sensitivity_n",

@@ -17,6 +17,7 @@ from ..engine.methods.attribution import Attribution, CertificateWarning
 from ..engine.model import Model
 from ..importers.errors import InputError, nearest_names
 from .images import progress_bar
+from .interrupt import stoppable
 
 if TYPE_CHECKING:
     from ..engine.metrics.check import SanityCheck
@@ -29,7 +30,7 @@ _SHARED = ("model", "images", "target", "memory", "progress")  # what every meth
 OPTIONS: dict[str, tuple[type, str]] = {
     "layer": (str, "CAMs: feature map, a tensor or node. [default: the last one]"),
     "signed": (bool, "saliency: whether the pixel should be brighter or darker."),
-    "baseline": (str, "What an image is compared with: black, mean (its own colour), blur or noise."),
+    "baseline": (str, "What an image is compared with: black, mean (its own colour), blur, noise or a colour #rrggbb."),
     "background": (str, "expected_gradients: a folder or glob of images to compare with."),
     "steps": (int, "integrated_gradients: gradients on the way from the baseline."),
     "samples": (int, "Methods that draw: how many noisy images, baselines or masks."),
@@ -43,7 +44,7 @@ OPTIONS: dict[str, tuple[type, str]] = {
     "share": (float, "rise: of a mask's cells that are seen."),
     "patch": (int, "occlusion: pixels along each side of what is covered. [default: 16]"),
     "stride": (int, "occlusion: pixels from one position to the next. [default: 8]"),
-    "fill": (str, "occlusion: what covers: zero, black, mean, blur or noise."),
+    "fill": (str, "occlusion: what covers: zero, black, mean, blur, noise or a colour #rrggbb."),
     "high": (float, "segmentation: quantile of the saliency above which colours are the object's."),
     "low": (float, "segmentation: quantile below which they are the background's."),
     "seed": (int, "Of everything that is drawn."),
@@ -85,9 +86,9 @@ class Run:
 
     def on(self, model: Model, images: Sequence[str], **common: Any) -> Attribution:
         """Its result, with a progress bar; a certificate that failed is in the result, not a warning."""
-        with warnings.catch_warnings(), progress_bar(self.title) as progress:
+        with warnings.catch_warnings(), progress_bar(self.title) as progress, stoppable(progress) as asked:
             warnings.simplefilter("ignore", CertificateWarning)
-            return self.call(model, images, **common, progress=progress)
+            return self.call(model, images, **common, progress=asked)
 
     def checked(self, found: Attribution, model: Model, images: Sequence[str], target: Any, memory: Any) -> SanityCheck:
         """What its result is worth."""
@@ -154,10 +155,12 @@ def run_all(
     for run in runs:
         try:
             found = run.on(model, images, target=target, memory=memory)
-            checks = [run.checked(found, model, images, target, memory)] if check else []
+            checks = [run.checked(found, model, images, target, memory)] if check and not found.stopped else []
             results.found.append(found)
             results.titles.append(run.title)
             results.checks.extend(checks)
+            if found.stopped:
+                break
         except InputError as error:
             if len(runs) == 1:
                 raise

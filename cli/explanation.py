@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import io
+import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import typer
 from rich import box
 from rich.table import Table
 
@@ -14,8 +17,11 @@ from ..engine import quantities
 from ..engine.methods import ATTRIBUTIONS
 from ..engine.render.comparison import Panel, comparison_sheet
 from ..engine.results import file_name, saved_files, write_bytes
+from ..importers.errors import InputError
 from .attributions import Results
 from .console import table_console
+from .images import warn_assumed, warn_skipped
+from .interrupt import INTERRUPTED
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -23,8 +29,43 @@ if TYPE_CHECKING:
 
     from ..engine.methods.attribution import Attribution
     from ..engine.metrics.check import Check, SanityCheck
+    from ..engine.model import Model
 
 _SHEET = 24  # rows on one sheet at most
+
+
+def check_output(path: Path | None) -> None:
+    """Raise InputError unless pictures can be written there."""
+    if path is not None and path.suffix and path.suffix.lower() != ".png" and not path.is_dir():
+        raise InputError(f"-o expects a .png or a folder, found {path}")
+
+
+def publish(results: Results, model: Model, name: str, *, output: Path | None, save: Path | None, json_: bool) -> None:
+    """Write and print all of it; what the reader must be warned of comes on stderr.
+
+    Raises typer.Exit where it was stopped before the end.
+    """
+    if save is not None:
+        _save(results, save)
+    if output is not None or not json_:
+        written = _draw(results, model.name, output or Path(f"{model.name}.{name}.png"))
+    if json_:
+        print(json.dumps(plain(results), indent=1))
+    else:
+        print_tables(results)
+        print(written)
+    _warn(results.found[0], model)
+    stopped = next((found.stopped for found in results.found if found.stopped), "")
+    if stopped:
+        print(f"{stopped}; what is missing is blank", file=sys.stderr)
+        raise typer.Exit(INTERRUPTED)
+
+
+def _warn(found: Attribution, model: Model) -> None:
+    if not found.certified:
+        print(f"warning: these gradients may not be the network's own: {found.certificate}", file=sys.stderr)
+    warn_skipped(found.skipped, len(set(found.images)) + len(found.skipped))
+    warn_assumed(model.spec)
 
 
 def print_tables(results: Results) -> None:
@@ -115,7 +156,7 @@ def _columns(results: Results) -> dict[str, list[str]]:
     return columns
 
 
-def save(results: Results, path: Path) -> None:
+def _save(results: Results, path: Path) -> None:
     """The maps: under `path`, those of several each under PATH.NAME."""
     if len(results.found) == 1:
         results.found[0].save(path)
@@ -125,7 +166,7 @@ def save(results: Results, path: Path) -> None:
         result.save(stem.with_name(f"{stem.name}.{file_name(title)}"))
 
 
-def draw(results: Results, network: str, path: Path) -> str:
+def _draw(results: Results, network: str, path: Path) -> str:
     """Write one picture, or into a folder one an image; returns what was written."""
     rows = len(results.found[0].images)
     if path.suffix.lower() == ".png":

@@ -76,7 +76,7 @@ def keep_images(images: Sequence[str], outputs: Sequence[Path]) -> None:
 
 
 @contextlib.contextmanager
-def progress_bar(task: str) -> Iterator[Callable[[int, int], None]]:
+def progress_bar(task: str) -> Iterator[Callable[[float, int], None]]:
     """A bar on stderr, while there is a person to see it; gives the function to call with (done, in all)."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn

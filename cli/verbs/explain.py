@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,13 +9,11 @@ from typing import Annotated, Any
 import typer
 
 from ...engine.methods import ATTRIBUTIONS
-from ...engine.methods.attribution import Attribution
 from ...engine.model import Model
 from ...engine.results import saved_files
-from ...importers.errors import InputError
 from .. import explanation
 from ..attributions import ALL, one_run, run_all, runs_of_layers, several_runs, takes_method_options
-from ..images import ImagesArgument, MemoryOption, keep_images, warn_assumed, warn_skipped
+from ..images import ImagesArgument, MemoryOption, keep_images
 from ..options import takes_model
 
 
@@ -59,8 +55,7 @@ def explain(
     options: Mapping[str, Any],
 ) -> None:
     """Which pixels an answer depends on: heat maps, by gradients straight from the model file."""
-    if output is not None and output.suffix and output.suffix.lower() != ".png" and not output.is_dir():
-        raise InputError(f"-o expects a .png or a folder, found {output}")
+    explanation.check_output(output)
     keep_images(images, [*(saved_files(save) if save is not None else ()), *([output] if output is not None else ())])
     if compare_layers is not None:
         runs = runs_of_layers(method, compare_layers.split(","), options)
@@ -70,21 +65,5 @@ def explain(
     else:
         subject, runs = method, [one_run(method, options)]
     results = run_all(runs, subject, model, images, check=check, target=target or None, memory=memory)
-    if save is not None:
-        explanation.save(results, save)
-    if output is not None or not json_:
-        compared = "methods" if compare_methods else "layers" if compare_layers else method
-        written = explanation.draw(results, model.name, output or Path(f"{model.name}.{compared}.png"))
-    if json_:
-        print(json.dumps(explanation.plain(results), indent=1))
-    else:
-        explanation.print_tables(results)
-        print(written)
-    _warn(results.found[0], model)
-
-
-def _warn(found: Attribution, model: Model) -> None:
-    if not found.certified:
-        print(f"warning: these gradients may not be the network's own: {found.certificate}", file=sys.stderr)
-    warn_skipped(found.skipped, len(set(found.images)) + len(found.skipped))
-    warn_assumed(model.spec)
+    compared = "methods" if compare_methods else "layers" if compare_layers else method
+    explanation.publish(results, model, compared, output=output, save=save, json_=json_)

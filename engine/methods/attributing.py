@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -14,7 +14,7 @@ from ...importers.errors import InputError
 from ..images import ImageBatches, Images, displayable
 from ..structure.classifier import Classifier, find_classifier
 from ..targets import ClassProbability, ClassScore, Target, TopClass, as_target, settled
-from .attribution import Attribution, CertificateWarning, Maps, Method
+from .attribution import Attribution, CertificateWarning, Maps, Method, Report, Stop, Together
 from .predict import Best, best_classes, classifier_of, predictions
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ..model import Model
 
 Wanted: TypeAlias = Target | int | str | None  # what is explained; None: each image's own first class
-Progress: TypeAlias = Callable[[int, int], None]  # called with (images done, images in all)
+Progress: TypeAlias = Callable[[float, int], None]  # called with (images done, images in all); may raise Stop
 
 _IMAGES_AT_ONCE = 8
 _TOP = 5
@@ -65,16 +65,21 @@ def attribution(
     batches = ImageBatches(images, model, model.session().batching.fixed or _IMAGES_AT_ONCE)
     done: list[_Batch] = []
     certificate = None
+    stopped = ""
     for paths, batch in batches:
         best = None if classifier is None else _all_classes(model, classifier, batch)
-        done.append(_Batch(paths, [_part(model, best, wanted, method, batch) for wanted in targets], best))
+        report = _reporting(progress, batches.consumed - len(batch), len(batch), len(batches))
+        parts = _parts(model, best, targets, method, batch, report)
+        done.append(_Batch(paths, parts, best))
         if method.gradients and certificate is None:
             certificate = model.torch_certificate(batch[:1])
-        if progress is not None:
-            progress(batches.consumed, len(batches))
+        stopped = parts[0].maps.stopped or _asked_to_stop(report, batches)
+        if stopped:
+            break
     if certificate is not None and not certificate.passed:
         warnings.warn(certificate.summary(), CertificateWarning, stacklevel=3)
-    return _result(model, classifier, targets, method, done, batches.skipped, certificate)
+    found = _result(model, classifier, targets, method, done, batches.skipped, certificate)
+    return replace(found, stopped=stopped)
 
 
 def wanted_targets(target: Wanted | Sequence[Wanted], model: Model) -> list[Target]:
@@ -85,12 +90,41 @@ def wanted_targets(target: Wanted | Sequence[Wanted], model: Model) -> list[Targ
     return [as_target(entry, model) for entry in several]
 
 
-def _part(model: Model, best: Best | None, wanted: Target, method: Method, batch: np.ndarray) -> _Part:
-    target = wanted
-    if isinstance(wanted, TopClass) and best is not None:
-        target = wanted.chosen(best.indices[:, 0], model)
-    target = settled(target, model, batch)
-    maps = method.explain(batch, target)
+def _reporting(progress: Progress | None, before: int, images: int, total: int) -> Report:
+    def report(share: float) -> None:
+        if progress is not None:
+            progress(before + share * images, total)
+
+    return report
+
+
+def _asked_to_stop(report: Report, batches: ImageBatches) -> str:
+    try:
+        report(1.0)
+    except Stop:
+        if batches.consumed < len(batches):
+            return f"stopped after {batches.consumed} of {len(batches)} images"
+    return ""
+
+
+def _parts(
+    model: Model, best: Best | None, targets: Sequence[Target], method: Method, batch: np.ndarray, report: Report
+) -> list[_Part]:
+    settled_targets = [_settled(target, model, best, batch) for target in targets]
+    if isinstance(method.explain, Together):
+        found = method.explain.explain(batch, settled_targets, report)
+    else:
+        found = [method.explain(batch, target) for target in settled_targets]
+    return [_part(model, best, target, maps, batch) for target, maps in zip(settled_targets, found, strict=True)]
+
+
+def _settled(target: Target, model: Model, best: Best | None, batch: np.ndarray) -> Target:
+    if isinstance(target, TopClass) and best is not None:
+        target = target.chosen(best.indices[:, 0], model)
+    return settled(target, model, batch)
+
+
+def _part(model: Model, best: Best | None, target: Target, maps: Maps, batch: np.ndarray) -> _Part:
     if len(maps.scores) != len(batch):
         raise InputError(f"{target.label} has {len(maps.scores)} values for {len(batch)} images")
     pictures = [displayable(image, model.spec) for image in batch]

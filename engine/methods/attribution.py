@@ -51,6 +51,7 @@ class Attribution(Result):
     certified: bool
     source: Mapping[str, Any]  # the model's file: format, hash, versions of what read it
     skipped: tuple[tuple[str, str], ...]  # broken images: path, reason
+    stopped: str = ""  # how far it came, where it was told to stop before the end
 
     def heats(self) -> list[Heat]:
         """Every map beside its picture, to be painted."""
@@ -105,9 +106,23 @@ class Maps:
     layer: str  # the tensor that was looked at
     raw: np.ndarray | None = None  # [n, …] as the method computes it; None: the maps are
     gap: np.ndarray | None = None  # [n] as of Attribution
+    stopped: str = ""  # as of Attribution
 
 
 Explain = Callable[[np.ndarray, Target], Maps]  # a batch of the network's input, a target that is settled for it
+
+Report = Callable[[float], None]  # called with the share of a batch that is done; may raise Stop
+
+
+class Stop(Exception):
+    """Raised by a progress function: what is done so far is the result."""
+
+
+@dataclass(frozen=True)
+class Together:
+    """Explains a batch for all targets at once, which share the work."""
+
+    explain: Callable[[np.ndarray, Sequence[Target], Report], list[Maps]]
 
 
 @dataclass(frozen=True)
@@ -116,7 +131,7 @@ class Method:
 
     name: str
     meaning: str  # what a map's values are
-    explain: Explain
+    explain: Explain | Together
     signed: bool = False
     units: str = "score"  # and in what they are measured
     ends: tuple[str, str] = ("0", "most")  # what the first and last colour mean

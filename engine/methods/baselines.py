@@ -6,6 +6,7 @@ mean, scale and channel order.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -20,7 +21,8 @@ from .options import check_choice
 if TYPE_CHECKING:
     from ..model import Model
 
-Baseline: TypeAlias = str | float | np.ndarray  # one of BASELINES, a grey level 0..255, or a picture [H, W(, 3)]
+# One of BASELINES, a colour #rrggbb, a grey level 0..255, or a picture [H, W(, 3)].
+Baseline: TypeAlias = str | float | np.ndarray
 
 _BLUR = 1 / 20  # standard deviation, as a share of the shorter side: 11 pixels of 224
 
@@ -53,9 +55,10 @@ BASELINES: dict[str, Callable[[np.ndarray, int], np.ndarray]] = {  # picture [H,
 
 
 def check_baseline(baseline: Baseline, name: str = "baseline", words: Iterable[str] = BASELINES) -> None:
-    """Raise InputError unless the option is one of these words, a grey level, or one picture."""
+    """Raise InputError unless the option is one of these words, a colour, a grey level, or one picture."""
     if isinstance(baseline, str):
-        check_choice(name, baseline, words)
+        if _colour(baseline) is None:
+            check_choice(name, baseline, (*words, "a colour #rrggbb"))
     elif isinstance(baseline, np.ndarray):
         _given(baseline)
     elif isinstance(baseline, bool) or not isinstance(baseline, (int, float, np.number)) or not 0 <= baseline <= 255:
@@ -77,10 +80,16 @@ def baseline_inputs(
 
 def _picture(picture: np.ndarray, baseline: Baseline, seed: int) -> np.ndarray:  # [H, W, 3] in 0..255
     if isinstance(baseline, str):
-        return BASELINES[baseline](picture, seed)
+        colour = _colour(baseline)
+        return BASELINES[baseline](picture, seed) if colour is None else np.full(picture.shape, colour, np.float32)
     if isinstance(baseline, np.ndarray):
         return _given(baseline)
     return np.full(picture.shape, baseline, np.float32)
+
+
+def _colour(text: str) -> list[int] | None:
+    """Red, green and blue of #rrggbb, 0..255."""
+    return list(bytes.fromhex(text[1:])) if re.fullmatch("#[0-9a-fA-F]{6}", text) else None
 
 
 def _given(array: np.ndarray) -> np.ndarray:  # [H, W, 3] in 0..255

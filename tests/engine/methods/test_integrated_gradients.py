@@ -165,7 +165,7 @@ def test_no_more_than_eight_images_run_at_once(monkeypatch: pytest.MonkeyPatch) 
     [
         ({"rule": "simpson"}, "rule expects gauss-legendre or riemann, found 'simpson'"),
         ({"steps": 1}, "steps expects a whole number of at least 2, found 1"),
-        ({"baseline": "white"}, "baseline expects black, mean, blur or noise, found 'white'"),
+        ({"baseline": "white"}, "baseline expects black, mean, blur, noise or a colour #rrggbb, found 'white'"),
         ({"baseline": 300}, "a grey level 0..255 or a picture, found 300"),
         ({"baseline": PICTURES}, "baseline expects one picture, found 3"),
         ({"baseline": np.full((5, 6, 3), -1.0)}, "pixels are 0..255 or 0..1, found -1"),

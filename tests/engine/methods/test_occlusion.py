@@ -12,8 +12,12 @@ import numpy as np
 import pytest
 from model_specs import load_model
 from onnxray.engine.images import image_input, prepare
-from onnxray.engine.methods import occlusion as module
+from onnxray.engine.incremental.sweep import Sweep
+from onnxray.engine.methods import covered
+from onnxray.engine.methods.attribution import Stop
 from onnxray.engine.methods.occlusion import occlusion
+from onnxray.engine.methods.occlusion_plan import occlusion_plan
+from onnxray.engine.targets import ClassProbability
 from onnxray.importers.errors import InputError
 
 Shared = Callable[[str], Path]
@@ -27,7 +31,7 @@ def whole(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
 
     def run(*arguments: Any, **keywords: Any) -> Any:
         with monkeypatch.context() as patch:
-            patch.setattr(module, "_LEAST_GAIN", np.inf)
+            patch.setattr(covered, "_LEAST_GAIN", np.inf)
             return occlusion(*arguments, **keywords)
 
     return run
@@ -36,7 +40,7 @@ def whole(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
 @pytest.fixture
 def incremental(monkeypatch: pytest.MonkeyPatch) -> None:
     """Windows are computed whatever they save."""
-    monkeypatch.setattr(module, "_LEAST_GAIN", 0.0)
+    monkeypatch.setattr(covered, "_LEAST_GAIN", 0.0)
 
 
 @pytest.mark.usefixtures("incremental")
@@ -62,6 +66,58 @@ def test_the_fall_at_every_position(fill: Any) -> None:
             count[part] += 1
         np.testing.assert_allclose(found.raw[row], falls, atol=1e-5 * np.abs(falls).max())
         np.testing.assert_allclose(found.maps[row], total / count, atol=1e-5 * np.abs(falls).max())
+
+
+@pytest.mark.usefixtures("incremental")
+def test_several_targets_share_one_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of several tensors, too; each as it is alone, in one sweep an image."""
+    model, pictures = explained_networks.network(), explained_networks.PICTURES
+    wanted = [1, "relu1:2", None, ClassProbability(2)]
+    alone = [occlusion(model, pictures, target=one, patch=3, stride=2) for one in wanted]
+    sweeps = []
+    set_image = Sweep.set_image
+    monkeypatch.setattr(Sweep, "set_image", lambda self, image: (sweeps.append(image), set_image(self, image)))
+    found = occlusion(model, pictures, target=wanted, patch=3, stride=2)
+    assert len(sweeps) == 1 + len(pictures)  # once to plan
+    for number, expected in enumerate(alone):
+        rows = list(range(number, len(found.images), len(wanted)))
+        assert [found.targets[row] for row in rows] == list(expected.targets)
+        np.testing.assert_allclose(found.raw[rows], expected.raw, atol=1e-6 * np.abs(expected.raw).max())
+
+
+@pytest.mark.parametrize("way", ["windows", "whole networks"])
+def test_told_to_stop_it_keeps_what_is_done(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(covered, "_LEAST_GAIN", 0.0 if way == "windows" else np.inf)
+    monkeypatch.setattr(covered, "_AT_ONCE", 2)
+    model, pictures = explained_networks.network(), explained_networks.PICTURES
+    whole, seen = occlusion(model, pictures, target=1, patch=2, stride=2), []
+
+    def progress(done: float, total: int) -> None:
+        seen.append((done, total))
+        if done > 1.5:
+            raise Stop
+
+    found = occlusion(model, pictures, target=1, patch=2, stride=2, progress=progress)
+    assert seen == sorted(seen) and seen[0][0] < 0.5 and {total for _, total in seen} == {3}
+    done = np.isfinite(found.raw)
+    assert found.stopped == f"stopped after {done.sum()} of 36 positions" and 18 < done.sum() < 24
+    assert done[0].all() and done[1].any() and not done[2].any()
+    np.testing.assert_allclose(found.raw[done], whole.raw[done], atol=1e-6)
+    assert not found.maps[2].any() and np.isfinite(found.maps).all()
+    np.testing.assert_allclose(found.maps[0], whole.maps[0], atol=1e-6)
+
+
+def test_the_plan_is_what_is_computed(shared: Shared) -> None:
+    """Multiplications counted by hand from the windows' sizes; windows grow with depth."""
+    model = load_model(shared, "models/derived/squeezenet1.1.onnx")
+    plan = occlusion_plan(model, patch=(16, 24), stride=8)
+    assert plan.by == "windows" and plan.positions == 28 * 27 == np.prod(plan.grid)
+    assert plan.macs == sum(layer.macs for layer in plan.layers) and len(plan.layers) == 26
+    assert 2 < plan.gain == plan.macs / plan.incremental_macs
+    for layer in plan.layers:
+        least, most = (np.prod(window) / np.prod(layer.size) for window in (layer.smallest, layer.largest))
+        assert least * layer.macs - 1 <= layer.incremental_macs <= most * layer.macs + 1
+    assert plan.layers[0].largest < plan.layers[-1].largest
 
 
 @pytest.mark.usefixtures("incremental")
@@ -110,7 +166,7 @@ def test_networks_that_positions_cannot_share_run_as_a_whole() -> None:
         ({"patch": 0}, "patch expects a whole number of at least 1, found 0"),
         ({"patch": (2, 2.5)}, "patch expects a whole number of at least 1, found 2.5"),
         ({"patch": 2, "stride": 0}, "stride expects a whole number of at least 1, found 0"),
-        ({"patch": 2, "fill": "pink"}, "fill expects zero, black, mean, blur or noise, found 'pink'"),
+        ({"patch": 2, "fill": "pink"}, "fill expects zero, black, mean, blur, noise or a colour #rrggbb, found 'pink'"),
         ({"patch": 2, "fill": 300}, "fill expects zero, black, mean, blur, noise, a grey level 0..255 or a picture"),
         ({"patch": 2, "target": 7}, "the network has no class 7"),
     ],

@@ -1,0 +1,129 @@
+"""covered: scores of images with a patch over them, for every position of the patch.
+
+Window by window (engine/incremental) where that saves work, else by whole networks on onnxruntime.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+
+from ...importers.errors import InputError
+from ..batching import memory_bytes
+from ..images import channels_first, image_input
+from ..targets import Target, of_images
+from .attribution import Report, Stop
+from .forward import scored, session
+from .patches import Places
+
+if TYPE_CHECKING:
+    import torch
+
+    from ..incremental.sweep import Sweep
+    from ..model import Model
+
+Values: TypeAlias = tuple[np.ndarray, Mapping[str, np.ndarray]]  # numbers of positions [n]; tensor -> its value [n, …]
+
+_AT_ONCE = 32  # positions that run together
+_SECONDS = 0.5  # that they should take at most, so that one who asks to stop need not wait
+_LEAST_GAIN = 1.3  # multiplications saved, below which onnxruntime runs the whole network
+
+
+class Covering:
+    """One network, some of its tensors, and a patch's positions."""
+
+    def __init__(self, model: Model, tensors: Sequence[str], places: Places, memory: int | str | None = None) -> None:
+        self._model, self._tensors, self._places, self._memory = model, list(dict.fromkeys(tensors)), places, memory
+        self.why_whole = ""  # why whole networks are run; "": windows are
+        self.sweep: Sweep | None = None
+        try:
+            self.sweep = self._swept()
+        except InputError as error:
+            self.why_whole = f"torch cannot run this network: {error}"
+            return
+        if self.sweep.gain < _LEAST_GAIN:
+            self.why_whole = f"windows would save too little: {self.sweep.gain:.2f} times fewer multiplications"
+
+    def _swept(self) -> Sweep:
+        from ..incremental.sweep import Sweep
+
+        blank = np.zeros((1, *image_input(self._model)[1][1:]), np.float32)
+        return Sweep(self._model, self._tensors, blank, self._places.inside, self._places.patch)
+
+    def scores(
+        self,
+        batch: np.ndarray,  # n images as the network takes them
+        covers: np.ndarray,  # what covers each of them, as large as they are
+        targets: Sequence[Target],  # settled, of the tensors
+        report: Report,
+    ) -> tuple[np.ndarray, str]:  # [targets, n, positions]
+        """NaN where it was told to stop before, and how far it came then."""
+        found = np.full((len(targets), len(batch), len(self._places)), np.nan)
+        done, total = 0, len(batch) * len(self._places)
+        try:
+            for row, (image, cover) in enumerate(zip(batch, covers, strict=True)):
+                for numbers, values in self._values(image, cover):
+                    for number, target in enumerate(targets):
+                        of_row = of_images(target, [row] * len(numbers), len(batch))
+                        found[number, row, numbers] = scored(of_row, values[target.tensor(self._model)])
+                    done += len(numbers)
+                    report(done / total)
+        except Stop:
+            if done < total:
+                return found, f"stopped after {done} of {total} positions"
+        return found, ""
+
+    def _values(self, image: np.ndarray, cover: np.ndarray) -> Iterator[Values]:
+        return self._whole(image, cover) if self.why_whole else self._windows(image, cover)
+
+    def _windows(self, image: np.ndarray, cover: np.ndarray) -> Iterator[Values]:
+        assert self.sweep is not None
+        self.sweep.set_image(image[None])
+        patches = partial(self._patches, self._laid_out(image), self._laid_out(cover))
+        for numbers, values in self.sweep.run(patches, self._at_once()):
+            yield numbers, dict(zip(self._tensors, (value.numpy() for value in values), strict=True))
+
+    def _whole(self, image: np.ndarray, cover: np.ndarray) -> Iterator[Values]:
+        run, at_once, start = session(self._model, self._memory).run, _AT_ONCE, 0
+        while start < len(self._places):
+            numbers, begun = np.arange(start, min(start + at_once, len(self._places))), time.monotonic()
+            yield numbers, run(self._versions(image, cover, numbers), self._tensors)
+            start += len(numbers)
+            if time.monotonic() - begun > _SECONDS:
+                at_once = max(1, at_once // 2)
+
+    def _versions(self, image: np.ndarray, cover: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+        """The image once a position, covered there."""
+        versions = np.repeat(image[None], len(numbers), 0)
+        planes, covers = channels_first(versions, self._model.spec), self._laid_out(cover)
+        for version, (top, left), (bottom, right) in zip(
+            planes, self._places.begin[numbers], self._places.end[numbers], strict=True
+        ):
+            version[:, top:bottom, left:right] = covers[:, top:bottom, left:right]
+        return versions
+
+    def _laid_out(self, image: np.ndarray) -> np.ndarray:  # [C, H, W]
+        return channels_first(image[None], self._model.spec)[0]
+
+    def _patches(self, image: np.ndarray, cover: np.ndarray, numbers: np.ndarray) -> torch.Tensor:
+        """[n, C, h, w], or as the network's layout says: the windows around what these patches cover, with them."""
+        import torch
+
+        height, width = self._places.patch
+        made = np.empty((len(numbers), height, width, len(image)), np.float32)
+        masks = self._places.masks(numbers)
+        for window, (top, left), mask in zip(made, self._places.inside[numbers], masks, strict=True):
+            part = np.s_[:, top : top + height, left : left + width]
+            window[...] = np.where(mask, cover[part], image[part]).transpose(1, 2, 0)
+        found = torch.from_numpy(made)
+        return found if self._model.spec.layout == "NHWC" else found.permute(0, 3, 1, 2)
+
+    def _at_once(self) -> int:
+        if self._memory is None:
+            return _AT_ONCE
+        batching = self._model.session().batching
+        return batching.slice_size(_AT_ONCE, self._tensors, memory_bytes(self._memory))

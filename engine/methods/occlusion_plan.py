@@ -1,0 +1,98 @@
+"""occlusion_plan: what an occlusion would compute, layer by layer, before it does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..results import Result
+from .attributing import Wanted, wanted_targets
+from .covered import Covering
+from .feature_maps import image_size
+from .patches import Extent, places
+
+if TYPE_CHECKING:
+    from ..incremental.sweep import Sweep
+    from ..model import Model
+
+
+@dataclass(frozen=True)
+class PlannedLayer:
+    """A convolution; windows differ from position to position, near borders above all."""
+
+    name: str
+    size: tuple[int, int]  # rows and columns of its output
+    smallest: tuple[int, int]  # window that is computed
+    largest: tuple[int, int]
+    macs: int  # of all of it, a position
+    incremental_macs: float  # of what is computed, on average over the positions
+
+
+@dataclass(frozen=True)
+class OcclusionPlan(Result):
+    """How an occlusion is computed. The answer is the same whatever the plan, but for rounding."""
+
+    by: str  # "windows", or "whole networks": onnxruntime's
+    why: str  # it is whole networks
+    positions: int
+    grid: tuple[int, int]  # of positions: rows, columns
+    patch: tuple[int, int]
+    stride: tuple[int, int]
+    groups: int  # of positions that run together, as their windows have one size
+    layers: tuple[PlannedLayer, ...]
+    source: Mapping[str, Any]
+
+    @property
+    def macs(self) -> int:
+        """Of all convolutions, a position."""
+        return sum(layer.macs for layer in self.layers)
+
+    @property
+    def incremental_macs(self) -> float:
+        return sum(layer.incremental_macs for layer in self.layers)
+
+    @property
+    def gain(self) -> float:
+        """How many times fewer multiplications windows need."""
+        return self.macs / self.incremental_macs if self.incremental_macs else 1.0
+
+
+def occlusion_plan(
+    model: Model,
+    *,
+    target: Wanted | Sequence[Wanted] = None,
+    patch: Extent = 16,
+    stride: Extent = 8,
+) -> OcclusionPlan:
+    """What `occlusion` with these options computes for a position, convolution by convolution.
+
+    Raises InputError as `occlusion` does.
+    """
+    at = places(image_size(model), patch, stride)
+    covering = Covering(model, [wanted.tensor(model) for wanted in wanted_targets(target, model)], at)
+    return OcclusionPlan(
+        by="whole networks" if covering.why_whole else "windows",
+        why=covering.why_whole,
+        positions=len(at),
+        grid=at.grid,
+        patch=at.patch,
+        stride=at.stride,
+        groups=0 if covering.sweep is None else len(covering.sweep.plans),
+        layers=() if covering.sweep is None else _layers(covering.sweep),
+        source=model.source,
+    )
+
+
+def _layers(sweep: Sweep) -> tuple[PlannedLayer, ...]:
+    """Each convolution over all groups of positions."""
+    total = sum(len(numbers) for numbers, _ in sweep.plans)
+    groups = [plan.lines for _, plan in sweep.plans]
+    shares = [len(numbers) / total for numbers, _ in sweep.plans]
+    found = []
+    for lines in zip(*groups, strict=True):
+        windows = [line.window or line.size for line in lines]
+        computed = sum(share * line.computed for share, line in zip(shares, lines, strict=True))
+        smallest, largest = (choose(windows, key=lambda w: w[0] * w[1]) for choose in (min, max))
+        found.append(PlannedLayer(lines[0].name, lines[0].size, smallest, largest, lines[0].macs, computed))
+    return tuple(found)
