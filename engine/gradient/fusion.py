@@ -36,12 +36,12 @@ _OVERWRITABLE = ("Conv", "ConvTranspose", "BatchNormalization", "Add", "Sub", "G
 Affine = tuple[torch.Tensor, torch.Tensor]  # scale [C], shift [C], float64
 
 
-def fuse(graph: fx.Graph, constants: Constants, ruled: Collection[fx.Node]) -> None:
-    """Change the graph, all but the nodes `ruled`."""
+def fuse(graph: fx.Graph, constants: Constants, ruled: Collection[fx.Node], plain_sums: bool = True) -> None:
+    """Change the graph, all but the nodes `ruled`. `plain_sums`: as of packed_convolution."""
     simplify(graph, constants, ruled)
     for node in list(graph.nodes):
         if node not in ruled and kind(node) == "Conv":
-            _lay_out(node, constants, ruled)
+            _lay_out(node, constants, ruled, plain_sums)
     for node in list(graph.nodes):
         if node not in ruled and kind(node) in ("Relu", "Relu6"):
             _overwrite(node, constants, ruled)
@@ -187,12 +187,12 @@ def _laid_out(weight: torch.Tensor) -> torch.Tensor:
     return weight.contiguous(memory_format=torch.channels_last)
 
 
-def _lay_out(conv: fx.Node, constants: Constants, ruled: Collection[fx.Node]) -> None:
+def _lay_out(conv: fx.Node, constants: Constants, ruled: Collection[fx.Node], plain_sums: bool) -> None:
     weight = constants.value(conv.args[1])
     if weight is None or weight.dim() != 4:
         return
     if packed.fits(weight, conv.kwargs):
-        _pack(conv, weight, constants, ruled)
+        _pack(conv, weight, constants, ruled, plain_sums)
         return
     if _laid_out(weight) is not weight:
         conv.update_arg(1, constants.derive(conv, f"{conv.name}_channels_last", lambda: _laid_out(weight)))
@@ -206,13 +206,15 @@ def _lay_out(conv: fx.Node, constants: Constants, ruled: Collection[fx.Node]) ->
         conv.kwargs = {"stride": stride, "padding": pads[0]}  # type: ignore[index]
 
 
-def _pack(conv: fx.Node, weight: torch.Tensor, constants: Constants, ruled: Collection[fx.Node]) -> None:
+def _pack(
+    conv: fx.Node, weight: torch.Tensor, constants: Constants, ruled: Collection[fx.Node], plain_sums: bool
+) -> None:
     """Both directions' weights in the library's order; the Relu or Relu6 behind it becomes a part of it."""
     attributes: dict[str, Any] = dict(conv.kwargs)
     groups, pads = attributes.get("group", 1), list((attributes.get("pads") or [0, 0])[:2])
-    name = f"{conv.name}_{conv.args[1].target}"  # type: ignore[union-attr]
+    name = f"{conv.name}_{conv.args[1].target}_{plain_sums}"  # type: ignore[union-attr]
     bias = conv.args[2] if len(conv.args) > 2 else None
-    conv.target = constants.shared(name, lambda: packed.packed_convolution(weight, pads, groups))
+    conv.target = constants.shared(name, lambda: packed.packed_convolution(weight, pads, groups, plain_sums))
     conv.args, conv.kwargs = (conv.args[0],), {"bias": bias}
     clip = only_user(conv)
     if clip is not None and clip not in ruled and kind(clip) in ("Relu", "Relu6"):

@@ -8,7 +8,7 @@ explanations, doi:10.1145/3299869.3319874, the exact part of it: nothing is appr
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,6 +47,8 @@ class Plan:
     """How a network is run for some positions."""
 
     steps: tuple[Step, ...]
+    unread: tuple[tuple[fx.Node, ...], ...]  # for each step what no later one reads
+    elements: int  # numbers that a position takes at most
     put_back: tuple[Reading, ...]  # tensors that the rest reads as a whole
     made: tuple[fx.Node, ...]  # what it reads that steps have made as a whole
     rest: fx.GraphModule  # of these, to the outputs
@@ -89,7 +91,16 @@ class Planner:
                 lines.append(Line(node.name, sizes, self._tensors.size(node, travel.axes), travel.macs))
         rest, read = self._rest(windows, made)
         put_back = tuple(self._put_back(node, windows[node]) for node in read if node in windows)
-        return Plan(tuple(steps), put_back, tuple(node for node in read if node in made), rest, tuple(lines))
+        unread = _unread(steps, read)
+        return Plan(
+            tuple(steps),
+            unread,
+            self._elements(steps, unread, windows, put_back),
+            put_back,
+            tuple(node for node in read if node in made),
+            rest,
+            tuple(lines),
+        )
 
     def _whole_line(self, conv: fx.Node) -> Line:
         """Of one that reads what a change reaches everywhere."""
@@ -145,6 +156,29 @@ class Planner:
         )
         return Reading.of(node, self._tensors.axes[node], own, (rows, columns), 0.0)
 
+    def _elements(
+        self,
+        steps: Sequence[Step],
+        unread: Sequence[Sequence[fx.Node]],
+        windows: Mapping[fx.Node, Window],
+        put_back: Sequence[Reading],
+    ) -> int:
+        """An upper bound: of windows as they come and go, then of the rest, whose largest tensors it holds thrice."""
+        held, most = dict[fx.Node, int](), 0
+        for step, dropped in zip(steps, unread, strict=True):
+            held[step.node] = area(windows[step.node]) * self._channels(step.node) if step.node in windows else 0
+            read = sum(math.prod(reading.size) * self._channels(reading.source) for reading in step.readings)
+            most = max(most, sum(held.values()) + 2 * read)
+            for node in dropped:
+                held.pop(node, None)
+        whole = sum(self._tensors.value(reading.source).numel() for reading in put_back)
+        values = [self._tensors.value(node) for node in self._tensors.clean if node not in windows]
+        largest = max((value.numel() for value in values if isinstance(value, torch.Tensor)), default=0)
+        return max(most, sum(held.values()) + 2 * whole + 3 * largest)
+
+    def _channels(self, node: fx.Node) -> int:
+        return self._tensors.value(node).numel() // self._places(node)
+
     # -- what is run as a whole ---
 
     def _rest(
@@ -179,7 +213,7 @@ class Planner:
                 copies[node] = graph.node_copy(node, copies.__getitem__)
         graph.eliminate_dead_code(lambda node: node.op in ("placeholder", "output"))
         constants = self._tensors.constants
-        fuse(graph, constants, ())
+        fuse(graph, constants, (), self._tensors.plain_sums)
         return fx.GraphModule(constants.used_in(graph), graph)
 
     def _sized(self, graph: fx.Graph, node: fx.Node, like: fx.Node) -> fx.Node:
@@ -191,3 +225,12 @@ class Planner:
             return target(torch.empty(len(like), *size, device="meta"), **node.kwargs)
 
         return graph.call_function(of_sizes, (like,))
+
+
+def _unread(steps: Sequence[Step], kept: Collection[fx.Node]) -> tuple[tuple[fx.Node, ...], ...]:
+    """For each step the tensors that it is the last to read, but for those kept."""
+    last = {reading.source: number for number, step in enumerate(steps) for reading in step.readings}
+    return tuple(
+        tuple(node for node, reader in last.items() if reader == number and node not in kept)
+        for number in range(len(steps))
+    )

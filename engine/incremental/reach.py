@@ -10,10 +10,11 @@ from typing import Any
 from torch import fx
 
 from ..gradient.constants import Constants
-from ..gradient.kinds import kind
+from ..gradient.kinds import kind, rounds_to_levels
 from ..gradient.products import linear
 from . import local, sliding
 from .resampling import resampled
+from .steps import Axes
 from .travel import Tensors, Travel, in_place, is_map
 from .windows import Reaches
 
@@ -53,12 +54,13 @@ SIZES = ("Shape", "Size")  # operators that look at nothing else
 
 
 def travels(
-    graph: fx.Graph, constants: Constants, clean: Mapping[fx.Node, Any], image: Reaches
+    graph: fx.Graph, constants: Constants, clean: Mapping[fx.Node, Any], image: Reaches, axes: Axes = (2, 3)
 ) -> tuple[Tensors, dict[fx.Node, Travel]]:
-    """What is known of the tensors, and how the change of the image travels through nodes, as far as it does."""
-    tensors, found = Tensors(constants, clean), dict[fx.Node, Travel]()
+    """What is known of the tensors, and how the change of the image, which has these axes, travels through nodes, as
+    far as it does."""
+    tensors, found = Tensors(constants, clean, rounds_to_levels(graph)), dict[fx.Node, Travel]()
     (placeholder,) = (node for node in graph.nodes if node.op == "placeholder")
-    tensors.reaches[placeholder], tensors.axes[placeholder] = image, (2, 3)
+    tensors.reaches[placeholder], tensors.axes[placeholder] = image, axes
     changing = {placeholder}
     for node in graph.nodes:
         if node.op != "call_function" or not changing.union(tensors.sized).intersection(node.all_input_nodes):

@@ -39,9 +39,10 @@ def convolution(node: fx.Node, tensors: Tensors) -> Travel | None:
     sliding = _sliding(node, tensors, tuple(weight.shape[2:]), node.kwargs.get("dilations"))
     clip = only_user(node)
     if clip is not None and kind(clip) in ("Relu", "Relu6"):
-        convolve = _without_padding(weight, bias, node.kwargs, upper_bound(clip, tensors.constants))
+        highest: float | None = upper_bound(clip, tensors.constants)
     else:
-        clip, convolve = node, _without_padding(weight, bias, node.kwargs, None)
+        clip, highest = node, None
+    convolve = _without_padding(weight, bias, node.kwargs, highest, tensors.plain_sums)
     macs = weight[0].numel() * tensors.value(node).shape[1:].numel()
     return _slides(clip, node, tensors, sliding, lambda window: lambda values, run: convolve(values[0]), macs=macs)
 
@@ -225,13 +226,17 @@ def _weights(node: fx.Node, tensors: Tensors) -> tuple[torch.Tensor, torch.Tenso
 
 
 def _without_padding(
-    weight: torch.Tensor, bias: torch.Tensor | None, attributes: Mapping[str, Any], highest: float | None
+    weight: torch.Tensor,
+    bias: torch.Tensor | None,
+    attributes: Mapping[str, Any],
+    highest: float | None,
+    plain_sums: bool,
 ) -> Callable[[torch.Tensor], torch.Tensor]:
     """The convolution of windows that hold their padding; outputs clipped between 0 and `highest`, unless None."""
     group = attributes.get("group", 1)
     bare = {**attributes, "pads": None, "auto_pad": "NOTSET"}
     if packed.fits(weight, bare):
-        convolve = packed.packed_convolution(weight, [0, 0], group)
+        convolve = packed.packed_convolution(weight, [0, 0], group, plain_sums)
         return lambda x: convolve(x, bias, highest)
     laid_out = weight.contiguous(memory_format=torch.channels_last)
     strides, dilations = (attributes.get(name) or [1, 1] for name in ("strides", "dilations"))

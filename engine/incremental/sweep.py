@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import fx
 
+from ...importers.errors import InputError
 from ..gradient.dtypes import to_torch
 from .groups import groups
 from .plan import COPY, Plan, Planner
@@ -21,7 +22,7 @@ from .windows import Reach
 if TYPE_CHECKING:
     from ..model import Model
 
-PatchMaker: TypeAlias = Callable[[np.ndarray], torch.Tensor]  # numbers of positions [n] -> [n, C, h, w]
+PatchMaker: TypeAlias = Callable[[np.ndarray], torch.Tensor]  # numbers of positions [n] -> [n, C, h, w], likewise
 
 
 class Sweep:
@@ -31,17 +32,22 @@ class Sweep:
         self,
         model: Model,
         wanted: Sequence[str],  # tensors
-        image: np.ndarray,  # [1, C, H, W] as the network takes it
+        image: np.ndarray,  # [1, C, H, W], or as the layout says
         at: np.ndarray,  # [P, 2] first row and column of each patch, which lies inside
         patch: tuple[int, int],  # rows, columns
     ) -> None:
+        fixed = model.session().batching.fixed
+        if fixed not in (None, 1):
+            raise InputError(f"the network takes {fixed} images at a time, and positions are run as one or any number")
+        self._one_by_one = fixed == 1  # what is run as a whole; windows do not mind
+        self._axes = (1, 2) if model.spec.layout == "NHWC" else (2, 3)
         self._graph, self._constants = model.torch().simplified(wanted)
         self._module = fx.GraphModule(self._constants.used_in(self._graph), self._graph)
         (self._image,) = (node for node in self._graph.nodes if node.op == "placeholder")
         self._at, self._patch = at.astype(np.int64), patch
         self.set_image(image)
 
-    def set_image(self, image: np.ndarray) -> None:  # [1, C, H, W], as large as the first
+    def set_image(self, image: np.ndarray) -> None:  # as large as the first
         """Another image, for the same positions."""
         recorder = _Recorder(self._module)
         with torch.no_grad():
@@ -55,7 +61,7 @@ class Sweep:
         rows, columns = (
             Reach(first, first + length - 1) for first, length in zip(self._at.T, self._patch, strict=True)
         )
-        tensors, found = travels(self._graph, self._constants, self._clean.values, (rows, columns))
+        tensors, found = travels(self._graph, self._constants, self._clean.values, (rows, columns), self._axes)
         planner = Planner(self._graph, tensors, found)
         return [(numbers, planner.plan(numbers)) for numbers in _groups(self._at, tensors, found.values())]
 
@@ -65,21 +71,34 @@ class Sweep:
         whole = sum(len(numbers) * plan.full for numbers, plan in self.plans)
         return whole / max(1, sum(len(numbers) * plan.incremental for numbers, plan in self.plans))
 
-    def run(self, patches: PatchMaker, most: int) -> Iterator[tuple[np.ndarray, tuple[torch.Tensor, ...]]]:
-        """Numbers of some positions, at most `most`, and the wanted tensors for each of them, until all are done."""
+    def run(
+        self, patches: PatchMaker, most: Callable[[Plan], int]
+    ) -> Iterator[tuple[np.ndarray, tuple[torch.Tensor, ...]]]:
+        """Numbers of some positions, at most as many as `most` says, and the wanted tensors for each of them, until all
+        are done."""
         for numbers, plan in self.plans:
-            for start in range(0, len(numbers), most):
-                some = slice(start, min(start + most, len(numbers)))
+            start = 0
+            while start < len(numbers):
+                some = slice(start, min(start + most(plan), len(numbers)))
                 yield numbers[some], self._run(plan, some, patches(numbers[some]))
+                start = some.stop
 
     def _run(self, plan: Plan, some: slice, patches: torch.Tensor) -> tuple[torch.Tensor, ...]:
         run = Run(self._clean, some, {self._image: patches})
         with torch.no_grad():
-            for step in plan.steps:
+            for step, unread in zip(plan.steps, plan.unread, strict=True):
                 step(run)
+                for node in unread:
+                    del run.values[node]
             read = [*(reading(run) for reading in plan.put_back), *(run.values[node] for node in plan.made)]
+            return self._rest(plan, read, some.stop - some.start)
+
+    def _rest(self, plan: Plan, read: list[torch.Tensor], count: int) -> tuple[torch.Tensor, ...]:
+        if not self._one_by_one:
             found: tuple[torch.Tensor, ...] = plan.rest(*read)
-        return found
+            return found
+        rows = [plan.rest(*(tensor[row : row + 1] for tensor in read)) for row in range(count)]
+        return tuple(map(torch.cat, zip(*rows, strict=True)))
 
 
 def _groups(at: np.ndarray, tensors: Tensors, found: Any) -> list[np.ndarray]:

@@ -32,6 +32,7 @@ class Tensors:
 
     constants: Constants
     clean: Mapping[fx.Node, Any]  # every tensor without a change, for one image
+    plain_sums: bool = False  # of convolutions, as of packed_convolution
     reaches: dict[fx.Node, Reaches] = field(default_factory=dict)  # of those that a change reaches in part
     axes: dict[fx.Node, Axes] = field(default_factory=dict)
     sized: set[fx.Node] = field(default_factory=set)  # those that only the sizes of such tensors decide

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from ...importers.errors import InputError
-from ..batching import memory_bytes
+from ..batching import memory_bytes, resident_bytes
 from ..images import channels_first, image_input
 from ..targets import Target, of_images
 from .attribution import Report, Stop
@@ -23,13 +23,16 @@ from .patches import Places
 if TYPE_CHECKING:
     import torch
 
+    from ..incremental.plan import Plan
     from ..incremental.sweep import Sweep
     from ..model import Model
 
 Values: TypeAlias = tuple[np.ndarray, Mapping[str, np.ndarray]]  # numbers of positions [n]; tensor -> its value [n, …]
 
 _AT_ONCE = 32  # positions that run together
-_SECONDS = 0.5  # that they should take at most, so that one who asks to stop need not wait
+# What they should take at most, so that one who asks to stop need not wait: by the clock, and guessed beforehand.
+_SECONDS, _MULTIPLICATIONS = 0.5, 2e10
+_FLOAT = 4  # bytes
 _LEAST_GAIN = 1.3  # multiplications saved, below which onnxruntime runs the whole network
 
 
@@ -38,6 +41,7 @@ class Covering:
 
     def __init__(self, model: Model, tensors: Sequence[str], places: Places, memory: int | str | None = None) -> None:
         self._model, self._tensors, self._places, self._memory = model, list(dict.fromkeys(tensors)), places, memory
+        self._warm = False  # whether some positions have run
         self.why_whole = ""  # why whole networks are run; "": windows are
         self.sweep: Sweep | None = None
         try:
@@ -84,7 +88,7 @@ class Covering:
         assert self.sweep is not None
         self.sweep.set_image(image[None])
         patches = partial(self._patches, self._laid_out(image), self._laid_out(cover))
-        for numbers, values in self.sweep.run(patches, self._at_once()):
+        for numbers, values in self.sweep.run(patches, self._most):
             yield numbers, dict(zip(self._tensors, (value.numpy() for value in values), strict=True))
 
     def _whole(self, image: np.ndarray, cover: np.ndarray) -> Iterator[Values]:
@@ -122,8 +126,13 @@ class Covering:
         found = torch.from_numpy(made)
         return found if self._model.spec.layout == "NHWC" else found.permute(0, 3, 1, 2)
 
-    def _at_once(self) -> int:
-        if self._memory is None:
-            return _AT_ONCE
-        batching = self._model.session().batching
-        return batching.slice_size(_AT_ONCE, self._tensors, memory_bytes(self._memory))
+    def _most(self, plan: Plan) -> int:
+        """Positions that run together: within the budget, and in a time that one can wait."""
+        most = min(_AT_ONCE, int(_MULTIPLICATIONS / max(1.0, plan.incremental)))
+        if self._memory is not None:
+            room = (
+                memory_bytes(self._memory) - resident_bytes() if self._warm else 0
+            )  # weights are laid out when first used
+            self._warm = True
+            most = min(most, room // (plan.elements * _FLOAT))
+        return max(1, most)

@@ -42,7 +42,7 @@ def against_onnxruntime(
         one[:, top : top + patch[0], left : left + patch[1]] = piece
     expected, recomputed = model.session().run(changed), model.torch().run(changed)
     seen = np.zeros(len(at), int)
-    for numbers, values in sweep.run(lambda numbers: torch.from_numpy(patches[numbers]), most=3):
+    for numbers, values in sweep.run(lambda numbers: torch.from_numpy(patches[numbers]), lambda plan: 3):
         seen[numbers] += 1
         for name, value in zip(model.graph.outputs, values, strict=True):
             rounding = np.abs(recomputed[name] - expected[name]).max() / np.ptp(expected[name])
@@ -288,6 +288,6 @@ def test_another_image_of_the_same_size() -> None:
     at = np.array([[3, 4]])
     sweep = Sweep(model, model.graph.outputs, images[0], at, (2, 2))
     sweep.set_image(images[1])
-    ((_, (found,)),) = sweep.run(lambda numbers: torch.zeros(1, 4, 2, 2), most=8)
+    ((_, (found,)),) = sweep.run(lambda numbers: torch.zeros(1, 4, 2, 2), lambda plan: 8)
     images[1][:, :, 3:5, 4:6] = 0
     np.testing.assert_allclose(found.numpy(), model.session().run(images[1])["y"], rtol=1e-6)
