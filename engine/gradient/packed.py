@@ -117,6 +117,8 @@ def packed_convolution(
     back = _Direction(turned, taken_off, groups, plain_sums=False)
 
     def packed_conv2d(x: torch.Tensor, bias: torch.Tensor | None = None, highest: float | None = None) -> torch.Tensor:
+        if not torch.is_grad_enabled():  # autograd's bookkeeping takes longer than a small window
+            return there.convolve(x, bias, highest)
         y: torch.Tensor = _Packed.apply(x, there, back, bias, highest)
         return y
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import fx
 
-from ...kernels.overlay import overlay
+from ...kernels.overlay import compute as overlay
 from .windows import Window, places, same
 
 Axes = tuple[int, int]  # of a tensor: its rows and its columns

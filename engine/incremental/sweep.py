@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -13,6 +14,7 @@ from torch import fx
 from ...importers.errors import InputError
 from ..gradient.dtypes import to_torch
 from .groups import groups
+from .narrowing import Narrowed, narrow
 from .plan import COPY, Plan, Planner
 from .reach import travels
 from .steps import Clean, Run
@@ -35,6 +37,7 @@ class Sweep:
         image: np.ndarray,  # [1, C, H, W], or as the layout says
         at: np.ndarray,  # [P, 2] first row and column of each patch, which lies inside
         patch: tuple[int, int],  # rows, columns
+        channels: Mapping[str, Sequence[int]] = MappingProxyType({}),  # of tensors of which not all are asked
     ) -> None:
         fixed = model.session().batching.fixed
         if fixed not in (None, 1):
@@ -46,6 +49,18 @@ class Sweep:
         (self._image,) = (node for node in self._graph.nodes if node.op == "placeholder")
         self._at, self._patch = at.astype(np.int64), patch
         self.set_image(image)
+        self._narrowed = self._narrow([channels.get(name) for name in wanted])
+        if any(self._narrowed):
+            self._module = fx.GraphModule(self._constants.used_in(self._graph), self._graph)
+            self.set_image(image)
+
+    def _narrow(self, channels: Sequence[Sequence[int] | None]) -> list[Narrowed | None]:
+        """For each output what it has left, where that is less than all."""
+        outputs: Any = self._graph.output_node().args[0]
+        return [
+            None if some is None else narrow(output, self._constants, self._clean.values, some)
+            for output, some in zip(outputs, channels, strict=True)
+        ]
 
     def set_image(self, image: np.ndarray) -> None:  # as large as the first
         """Another image, for the same positions."""
@@ -75,7 +90,7 @@ class Sweep:
         self, patches: PatchMaker, most: Callable[[Plan], int]
     ) -> Iterator[tuple[np.ndarray, tuple[torch.Tensor, ...]]]:
         """Numbers of some positions, at most as many as `most` says, and the wanted tensors for each of them, until all
-        are done."""
+        are done. Channels that nobody asked for are NaN."""
         for numbers, plan in self.plans:
             start = 0
             while start < len(numbers):
@@ -91,7 +106,11 @@ class Sweep:
                 for node in unread:
                     del run.values[node]
             read = [*(reading(run) for reading in plan.put_back), *(run.values[node] for node in plan.made)]
-            return self._rest(plan, read, some.stop - some.start)
+            found = self._rest(plan, read, some.stop - some.start)
+        return tuple(
+            value if narrowed is None else narrowed.widened(value)
+            for value, narrowed in zip(found, self._narrowed, strict=True)
+        )
 
     def _rest(self, plan: Plan, read: list[torch.Tensor], count: int) -> tuple[torch.Tensor, ...]:
         if not self._one_by_one:

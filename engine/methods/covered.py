@@ -15,7 +15,7 @@ import numpy as np
 from ...importers.errors import InputError
 from ..batching import memory_bytes, resident_bytes
 from ..images import channels_first, image_input
-from ..targets import Target, of_images
+from ..targets import ClassScore, Target, TopClass, of_images
 from .attribution import Report, Stop
 from .forward import scored, session
 from .patches import Places
@@ -37,26 +37,37 @@ _LEAST_GAIN = 1.3  # multiplications saved, below which onnxruntime runs the who
 
 
 class Covering:
-    """One network, some of its tensors, and a patch's positions."""
+    """One network, what is asked of it, and a patch's positions."""
 
-    def __init__(self, model: Model, tensors: Sequence[str], places: Places, memory: int | str | None = None) -> None:
-        self._model, self._tensors, self._places, self._memory = model, list(dict.fromkeys(tensors)), places, memory
+    def __init__(
+        self, model: Model, targets: Sequence[Target], places: Places, memory: int | str | None = None
+    ) -> None:
+        self._model, self._places, self._memory = model, places, memory
+        self._tensors = list(dict.fromkeys(target.tensor(model) for target in targets))
         self._warm = False  # whether some positions have run
         self.why_whole = ""  # why whole networks are run; "": windows are
         self.sweep: Sweep | None = None
+        self._channels: Mapping[str, Sequence[int]] | None = None  # that the sweep is for
         try:
-            self.sweep = self._swept()
+            # Which class is the first depends on the image; for planning any will do.
+            self.sweep = self._swept([ClassScore(0) if isinstance(target, TopClass) else target for target in targets])
         except InputError as error:
             self.why_whole = f"torch cannot run this network: {error}"
             return
         if self.sweep.gain < _LEAST_GAIN:
             self.why_whole = f"windows would save too little: {self.sweep.gain:.2f} times fewer multiplications"
 
-    def _swept(self) -> Sweep:
+    def _swept(self, targets: Sequence[Target]) -> Sweep:
+        """A sweep for the channels that these targets look at."""
         from ..incremental.sweep import Sweep
 
-        blank = np.zeros((1, *image_input(self._model)[1][1:]), np.float32)
-        return Sweep(self._model, self._tensors, blank, self._places.inside, self._places.patch)
+        channels = _channels_read(self._model, targets)
+        if self.sweep is None or self._channels != channels:
+            blank = np.zeros((1, *image_input(self._model)[1][1:]), np.float32)
+            at = self._places
+            self.sweep = Sweep(self._model, self._tensors, blank, at.inside, at.patch, channels)
+            self._channels = channels
+        return self.sweep
 
     def scores(
         self,
@@ -70,7 +81,8 @@ class Covering:
         done, total = 0, len(batch) * len(self._places)
         try:
             for row, (image, cover) in enumerate(zip(batch, covers, strict=True)):
-                for numbers, values in self._values(image, cover):
+                runs = self._whole(image, cover) if self.why_whole else self._windows(image, cover, targets)
+                for numbers, values in runs:
                     for number, target in enumerate(targets):
                         of_row = of_images(target, [row] * len(numbers), len(batch))
                         found[number, row, numbers] = scored(of_row, values[target.tensor(self._model)])
@@ -81,14 +93,11 @@ class Covering:
                 return found, f"stopped after {done} of {total} positions"
         return found, ""
 
-    def _values(self, image: np.ndarray, cover: np.ndarray) -> Iterator[Values]:
-        return self._whole(image, cover) if self.why_whole else self._windows(image, cover)
-
-    def _windows(self, image: np.ndarray, cover: np.ndarray) -> Iterator[Values]:
-        assert self.sweep is not None
-        self.sweep.set_image(image[None])
+    def _windows(self, image: np.ndarray, cover: np.ndarray, targets: Sequence[Target]) -> Iterator[Values]:
+        sweep = self._swept(targets)
+        sweep.set_image(image[None])
         patches = partial(self._patches, self._laid_out(image), self._laid_out(cover))
-        for numbers, values in self.sweep.run(patches, self._most):
+        for numbers, values in sweep.run(patches, self._most):
             yield numbers, dict(zip(self._tensors, (value.numpy() for value in values), strict=True))
 
     def _whole(self, image: np.ndarray, cover: np.ndarray) -> Iterator[Values]:
@@ -136,3 +145,16 @@ class Covering:
             self._warm = True
             most = min(most, room // (plan.elements * _FLOAT))
         return max(1, most)
+
+
+def _channels_read(model: Model, targets: Sequence[Target]) -> dict[str, list[int]]:
+    """Of tensors that no target looks at as a whole: which entries along axis 1 are."""
+    read: dict[str, list[tuple[int, ...] | None]] = {}
+    for target in targets:
+        channels = getattr(target, "channels", None)  # a target of one's own need not have it
+        read.setdefault(target.tensor(model), []).append(None if channels is None else channels())
+    return {
+        name: sorted({channel for some in each for channel in some or ()})
+        for name, each in read.items()
+        if None not in each
+    }

@@ -51,8 +51,7 @@ def occlusion(
     """
     at = places(image_size(model), patch, stride)
     check_baseline(fill, "fill", (ZERO, *BASELINES))
-    tensors = [wanted.tensor(model) for wanted in wanted_targets(target, model)]
-    covering = Covering(model, tensors, at, memory)
+    covering = Covering(model, wanted_targets(target, model), at, memory)
     image = image_input(model)[0]
 
     def explain(batch: np.ndarray, targets: Sequence[Target], report: Report) -> list[Maps]:

@@ -70,7 +70,7 @@ def occlusion_plan(
     Raises InputError as `occlusion` does.
     """
     at = places(image_size(model), patch, stride)
-    covering = Covering(model, [wanted.tensor(model) for wanted in wanted_targets(target, model)], at)
+    covering = Covering(model, wanted_targets(target, model), at)
     return OcclusionPlan(
         by="whole networks" if covering.why_whole else "windows",
         why=covering.why_whole,

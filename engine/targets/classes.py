@@ -65,6 +65,9 @@ class ClassScore(_OfClass):
     def score(self, value: Any) -> Any:
         return self._pick(_rows(value))
 
+    def channels(self) -> tuple[int, ...] | None:
+        return tuple(sorted(set(self.index if isinstance(self.index, tuple) else (self.index,))))
+
     def note(self, model: Model) -> str:
         classifier = classifier_in(model)
         if classifier.logits is None:

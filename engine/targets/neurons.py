@@ -46,6 +46,9 @@ class Channel(_OfLayer):
     def score(self, value: Any) -> Any:
         return value[self._where(value.shape)].reshape(len(value), -1).mean(1)
 
+    def channels(self) -> tuple[int, ...] | None:
+        return (self.channel,) if self.axis == 1 else None
+
     def _where(self, shape: Sequence[int | None]) -> tuple[Any, ...]:
         axis = self.axis if self.axis is not None else (2 if len(shape) == 3 else 1)
         if not 0 < axis < len(shape):
@@ -71,6 +74,9 @@ class Neuron(_OfLayer):
 
     def score(self, value: Any) -> Any:
         return value[self._where(value.shape)]
+
+    def channels(self) -> tuple[int, ...] | None:
+        return self.place[:1]
 
     def _where(self, shape: Sequence[int | None]) -> tuple[Any, ...]:
         layer, place = f"{self.layer} {list(shape)}", ", ".join(map(str, self.place))

@@ -38,6 +38,10 @@ class Target(Protocol):
         """What the reader must know of how the score is made; often nothing."""
         return ""
 
+    def channels(self) -> tuple[int, ...] | None:
+        """Which entries along the tensor's axis 1 the score looks at; None: all, as far as is known."""
+        return None
+
     def settle(self, model: Model, inputs: Inputs) -> Target:
         """The same target, with all that depends on the network or on these images decided."""
         return self

@@ -40,21 +40,33 @@ def overlay(
     count = len(patches)
     patches_at, at = _places("patches_at", patches_at, count), _places("at", at, count)
     _check_inside(patches_at, patches.shape[1:3], background.shape[:2])
-    backend = choose(background=background, patches=patches)
     shape = (count, *size, background.shape[2])
+    if out is not None:
+        check_arrays(background=background, out=out)
+        check_output("out", out, shape, background=background, patches=patches)
+    return compute(background, patches, patches_at, at, size, fill, out)
+
+
+def compute(
+    background: Array,
+    patches: Array,
+    patches_at: np.ndarray,
+    at: np.ndarray,
+    size: tuple[int, int],
+    fill: float,
+    out: Array | None = None,
+) -> Array:
+    """The same for arrays that are known to fit: checks take as long as a small window."""
+    backend = choose(background=background, patches=patches)
     if backend == "reference":
         made = as_kind(reference(host(background), host(patches), patches_at, at, size, fill), background)
         if out is None:
             return made
-    if out is None:
-        out = empty(shape, background)
-    else:
-        check_arrays(background=background, out=out)
-        check_output("out", out, shape, background=background, patches=patches)
-    if backend == "reference":
         out[...] = made
-    else:
-        _run(backend, contiguous(background), contiguous(patches), patches_at, at, out, fill)
+        return out
+    if out is None:
+        out = empty((len(patches), *size, background.shape[2]), background)
+    _run(backend, contiguous(background), contiguous(patches), patches_at, at, out, fill)
     return out
 
 
