@@ -2,13 +2,13 @@
 
     python benchmarks/attribution.py [NETWORK …]
 
-Rivals run in one process, in turn, on the same threads, on a batch of 8 images of 224 x 224 (methods of many steps: 1
-image). The rival is Captum; of Score-CAM pytorch-grad-cam; of RISE its authors' way of doing it, written down here and
-handed ready-made masks, which ours draws. They have the source module as their users have it: evaluation mode, NCHW,
-parameters as they are made, and batches of 8 (pytorch-grad-cam's own: 16). Ours has the exported file, read once, as
-`Model.torch()` keeps it; what its users get on top (decoding, predictions, pictures, the certificate) is left out on
-both sides. That the maps agree is checked before anything is timed, but for SmoothGrad, whose noise both draw on their
-own (the tests hand both the same). The ratio is the median of the rounds' ratios.
+Rivals run in turn, each in a process of its own with as many threads, on a batch of 8 images of 224 x 224 (methods of
+many steps: 1 image). The rival is Captum; of Score-CAM pytorch-grad-cam; of RISE its authors' way of doing it, written
+down here and handed ready-made masks, which ours draws. They have the source module as their users have it: evaluation
+mode, NCHW, parameters as they are made, and batches of 8 (pytorch-grad-cam's own: 16). Ours has the exported file,
+read once, as `Model.torch()` keeps it; what its users get on top (decoding, predictions, pictures, the certificate) is
+left out on both sides. That the maps agree is checked before anything is timed, but for SmoothGrad, whose noise both
+draw on their own (the tests hand both the same). The ratio is the median of the rounds' ratios.
 
 Memory: integrated gradients with 50 steps on DenseNet-121, one image, in a fresh process each; what is printed is the
 process's peak.
@@ -19,7 +19,6 @@ from __future__ import annotations
 import os
 import resource
 import sys
-import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
@@ -41,11 +40,14 @@ from onnxray.engine.targets import ClassScore
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 import cam_peers
 import torchvision_networks as networks
+from sides import Sides
 
 os.environ["TQDM_DISABLE"] = "1"  # pytorch-grad-cam's progress bars
+FORWARD = ("Score-CAM", "RISE")  # no gradients: they run on onnxruntime
+DRAWN = ("SmoothGrad",)  # both draw, so that maps differ
 NETWORKS = ("mobilenet_v2", "squeezenet1_1", "resnet18")
 BARS = {"mobilenet_v2": 2.0, "squeezenet1_1": 1.5, "resnet18": 1.35}  # of methods that take gradients
-FORWARD_BAR = 1.0  # of the others, which run on onnxruntime
+FORWARD_BAR = 1.0
 SIZE, BATCH, STEPS, CLASS = 224, 8, 50, 3
 ROUNDS, FEW = 7, 3  # of methods that take a gradient or 50, and of those that take hundreds of passes
 NOISE, MASKS, GRID, SHARE = 0.15, 512, 7, 0.5
@@ -61,18 +63,12 @@ class Rivals:
 
     theirs: Callable[[], np.ndarray]
     ours: Callable[[], np.ndarray]
-    rounds: int = ROUNDS
-    comparable: bool = True  # False: both draw
-    forward: bool = False  # no gradients
 
 
 def main(names: list[str]) -> bool:
     """Print a line a network and method; whether a bar is missed."""
-    missed = []
+    missed = [f"{name} {method}" for name in names or NETWORKS for method in _compared(name)]
     with ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=1) as processes:
-        for name in names or NETWORKS:
-            slow = processes.submit(_compared, name).result()
-            missed += [f"{name} {method}" for method in slow]
         theirs, ours = (processes.submit(_peak, ours).result() for ours in (False, True))
     print(
         f"{LARGEST:15} integrated gradients, {STEPS} steps: peak {theirs / 2**30:.2f} GiB, ours {ours / 2**30:.2f} GiB"
@@ -85,33 +81,35 @@ def main(names: list[str]) -> bool:
 def _compared(name: str) -> list[str]:
     """Print a line a method; those that miss the bar."""
     missed = []
-    with TemporaryDirectory() as folder:
-        source, model = _both(name, Path(folder))
-        for method, rivals in _methods(name, source, model).items():
-            theirs, ours = rivals.theirs(), rivals.ours()
+    with Sides(_side, name) as sides:
+        for method in sides.names():
+            theirs, ours = sides.answers(method)
             apart = float(np.linalg.norm(theirs - ours) / np.linalg.norm(theirs))
-            if rivals.comparable and apart > AGREE:
+            if method not in DRAWN and apart > AGREE:
                 sys.exit(f"{name} {method}: the maps are {apart:.2g} of their length apart")
-            times = _in_turn(rivals)
-            ratio, bar = float(np.median(times[:, 0] / times[:, 1])), FORWARD_BAR if rivals.forward else BARS[name]
+            times = sides.seconds(method, FEW if method in FORWARD else ROUNDS)
+            ratio, bar = float(np.median(times[:, 0] / times[:, 1])), FORWARD_BAR if method in FORWARD else BARS[name]
             missed += [method] if ratio < bar else []
             medians = np.median(times, 0)
             print(
                 f"{name:15} {method:22} theirs {medians[0]:7.3f} s, ours {medians[1]:7.3f} s   ratio {ratio:.2f} (bar "
-                f"{bar}), apart {f'{apart:.1g}' if rivals.comparable else '-'}{'   MISSED' if ratio < bar else ''}",
+                f"{bar}), apart {'-' if method in DRAWN else f'{apart:.1g}'}{'   MISSED' if ratio < bar else ''}",
                 flush=True,
             )
     return missed
+
+
+def _side(ours: bool, name: str) -> dict[str, Callable[[], np.ndarray]]:
+    with TemporaryDirectory() as folder:
+        source, model = _both(name, Path(folder))
+    methods = _gradient_methods(source, model, networks.images(name, BATCH)) | _forward_methods(name, source, model)
+    return {method: rivals.ours if ours else rivals.theirs for method, rivals in methods.items()}
 
 
 def _both(name: str, folder: Path) -> tuple[torch.nn.Module, onnxray.Model]:
     networks.ARCHITECTURES[name] = replace(networks.ARCHITECTURES[name], size=SIZE)
     path = networks.exported(name, "legacy", folder, any_batch=True)
     return networks.network(name).requires_grad_(True), onnxray.load(path)
-
-
-def _methods(name: str, source: torch.nn.Module, model: onnxray.Model) -> dict[str, Rivals]:
-    return _gradient_methods(source, model, networks.images(name, BATCH)) | _forward_methods(name, source, model)
 
 
 def _gradient_methods(source: torch.nn.Module, model: onnxray.Model, images: torch.Tensor) -> dict[str, Rivals]:
@@ -149,7 +147,7 @@ def _gradient_methods(source: torch.nn.Module, model: onnxray.Model, images: tor
         "integrated gradients": Rivals(
             captum(attr.IntegratedGradients(source), one, n_steps=STEPS, internal_batch_size=BATCH), integrated
         ),
-        "SmoothGrad": Rivals(captum(tunnel, one, **noisy), smooth, comparable=False),
+        "SmoothGrad": Rivals(captum(tunnel, one, **noisy), smooth),
     }
     if not _reuses_activations(source):  # Captum's hooks need a module for each
         rivals["guided backprop"] = Rivals(captum(attr.GuidedBackprop(source), images), lambda: gradient(GUIDED))
@@ -185,8 +183,8 @@ def _forward_methods(name: str, source: torch.nn.Module, model: onnxray.Model) -
         return found.raw
 
     return {
-        "Score-CAM": Rivals(their_cam, our_cam, FEW, forward=True),
-        "RISE": Rivals(their_rise, our_rise, FEW, forward=True),
+        "Score-CAM": Rivals(their_cam, our_cam),
+        "RISE": Rivals(their_rise, our_rise),
     }
 
 
@@ -199,17 +197,6 @@ def _reuses_activations(source: torch.nn.Module) -> bool:
     for hook in hooks:
         hook.remove()
     return not calls or len(set(calls)) < len(calls)
-
-
-def _in_turn(rivals: Rivals) -> np.ndarray:
-    """Seconds of each rival in each round, [rounds, rivals]."""
-    times = np.zeros((rivals.rounds, 2))
-    for row in times:
-        for column, function in enumerate((rivals.theirs, rivals.ours)):
-            start = time.perf_counter()
-            function()
-            row[column] = time.perf_counter() - start
-    return times
 
 
 def _peak(ours: bool) -> int:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -38,30 +39,36 @@ class Narrowed:
 def narrow(
     output: fx.Node,
     constants: Constants,
-    clean: Mapping[fx.Node, Any],  # every tensor for some image
+    clean: MutableMapping[fx.Node, Any],  # every tensor for some image
     channels: Sequence[int],
 ) -> Narrowed | None:
-    """Change the graph so that this output of it has these channels only; None where that is not possible."""
-    node = output
+    """Change the graph and the tensors so that this output has these channels only; None where that is not possible."""
+    node, behind = output, [output]
     while kind(node) not in ("Conv", "Gemm") and node.target is not linear:
         if only_user(node) is None or not _keeps(node, clean):
             return None
         node = node.args[0]  # type: ignore[assignment]
+        behind.append(node)
     if only_user(node) is None:
         return None
-    axis = _axis_of_outputs(node)
-    held = [constants.value(argument) for argument in node.args[1:3]]
-    if axis is None or any(value is None for value in held):
+    axis = _axis_of_outputs(node) if clean[node].dim() in (2, 4) else None  # where channels are axis 1
+    held = [value for value in map(constants.value, node.args[1:3]) if value is not None]
+    if axis is None or len(held) < len(node.args[1:3]):
         return None
-    count = held[0].shape[axis]  # type: ignore[union-attr]
-    if any(value.shape != (count,) for value in held[1:] if value is not None) or max(channels) >= count:
+    count = held[0].shape[axis]
+    if any(value.shape != (count,) for value in held[1:]) or max(channels) >= count:
         return None
     for number, (value, along) in enumerate(zip(held, (axis, 0), strict=False), 1):
-        _select(node, number, value, along, channels, constants)
+        name = f"{node.name}_{number}_channels_{'_'.join(map(str, channels))}"
+        made = constants.derive(node, name, partial(_selected, value, along, channels))
+        node.update_arg(number, made)
+        clean[made] = constants.value(made)
+    for changed in behind:
+        clean[changed] = clean[changed][:, list(channels)]
     return Narrowed(tuple(channels), count)
 
 
-def _keeps(node: fx.Node, clean: Mapping[fx.Node, Any]) -> bool:
+def _keeps(node: fx.Node, clean: MutableMapping[fx.Node, Any]) -> bool:
     if kind(node) in _KEEPS:
         return True
     source = clean[node.args[0]]  # type: ignore[index]
@@ -78,10 +85,5 @@ def _axis_of_outputs(node: fx.Node) -> int | None:
     return 0 if attributes.get("transB", 0) else 1
 
 
-def _select(
-    node: fx.Node, argument: int, value: torch.Tensor | None, axis: int, channels: Sequence[int], constants: Constants
-) -> None:
-    assert value is not None
-    name = f"{node.name}_{argument}_channels_{'_'.join(map(str, channels))}"
-    index = torch.tensor(channels)
-    node.update_arg(argument, constants.derive(node, name, lambda: value.index_select(axis, index)))
+def _selected(value: torch.Tensor, axis: int, channels: Sequence[int]) -> torch.Tensor:
+    return value.index_select(axis, torch.tensor(channels))

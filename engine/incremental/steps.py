@@ -6,7 +6,7 @@ that the overlay kernel copies whole rows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -24,7 +24,7 @@ Axes = tuple[int, int]  # of a tensor: its rows and its columns
 class Clean:
     """Every tensor as it is without a change, for one image."""
 
-    values: Mapping[fx.Node, Any]
+    values: dict[fx.Node, Any]
     _rows: dict[fx.Node, torch.Tensor] = field(default_factory=dict)
 
     def __getitem__(self, node: fx.Node) -> Any:

@@ -13,6 +13,7 @@ from torch import fx
 
 from ...importers.errors import InputError
 from ..gradient.dtypes import to_torch
+from ..gradient.freed_memory import freed_memory_kept
 from .groups import groups
 from .narrowing import Narrowed, narrow
 from .plan import COPY, Plan, Planner
@@ -52,7 +53,6 @@ class Sweep:
         self._narrowed = self._narrow([channels.get(name) for name in wanted])
         if any(self._narrowed):
             self._module = fx.GraphModule(self._constants.used_in(self._graph), self._graph)
-            self.set_image(image)
 
     def _narrow(self, channels: Sequence[Sequence[int] | None]) -> list[Narrowed | None]:
         """For each output what it has left, where that is less than all."""
@@ -98,6 +98,7 @@ class Sweep:
                 yield numbers[some], self._run(plan, some, patches(numbers[some]))
                 start = some.stop
 
+    @freed_memory_kept()
     def _run(self, plan: Plan, some: slice, patches: torch.Tensor) -> tuple[torch.Tensor, ...]:
         run = Run(self._clean, some, {self._image: patches})
         with torch.no_grad():
