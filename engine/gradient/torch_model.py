@@ -18,7 +18,7 @@ from .builder import Built, build
 from .carrying import carried_inputs, carry_casts
 from .constants import Constants
 from .dtypes import to_numpy, to_torch
-from .freed_memory import freed_memory_kept
+from .freed_memory import keep_freed_memory
 from .rules import PLAIN, Rule
 from .scores import Targets
 from .variants import Variants
@@ -47,6 +47,7 @@ class TorchModel:
     """
 
     def __init__(self, model: Model, precision: torch.dtype | None = torch.float32) -> None:
+        keep_freed_memory()
         self.model = model
         self.precision = precision
         built = self._build()
@@ -77,7 +78,6 @@ class TorchModel:
             proto.graph, model.graph.inputs, opsets, lambda tensor: read_tensor(tensor, model.folder), self.precision
         )
 
-    @freed_memory_kept()
     def run(
         self, inputs: np.ndarray | Mapping[str, np.ndarray], tensors: Sequence[str] | None = None
     ) -> dict[str, np.ndarray]:
@@ -94,7 +94,6 @@ class TorchModel:
         """Tensor name -> value, part of the autograd graph where a feed requires a gradient."""
         return self._forward(feeds, tensors, rule, [])
 
-    @freed_memory_kept()
     def gradients(
         self,
         inputs: np.ndarray | Mapping[str, np.ndarray],

@@ -13,7 +13,6 @@ from torch import fx
 
 from ...importers.errors import InputError
 from ..gradient.dtypes import to_torch
-from ..gradient.freed_memory import freed_memory_kept
 from .groups import groups
 from .narrowing import Narrowed, narrow
 from .plan import COPY, Plan, Planner
@@ -98,7 +97,6 @@ class Sweep:
                 yield numbers[some], self._run(plan, some, patches(numbers[some]))
                 start = some.stop
 
-    @freed_memory_kept()
     def _run(self, plan: Plan, some: slice, patches: torch.Tensor) -> tuple[torch.Tensor, ...]:
         run = Run(self._clean, some, {self._image: patches})
         with torch.no_grad():

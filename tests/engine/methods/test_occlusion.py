@@ -149,13 +149,51 @@ def test_the_espresso_is_in_the_cup(shared: Shared) -> None:
     assert 0.15 < y / len(heat) < 0.55 and 0.3 < x / heat.shape[1] < 0.7
 
 
-def test_networks_that_positions_cannot_share_run_as_a_whole() -> None:
-    """A fixed batch of one."""
-    text = explained_networks.CURVED.replace("[N,", "[1,")
-    model, free = explained_networks.network(text), explained_networks.network()
+@pytest.mark.usefixtures("incremental")
+@pytest.mark.parametrize("form", ["a batch of one", "channels last"])
+def test_windows_of_other_forms_of_a_network(form: str) -> None:
+    text, free = explained_networks.CURVED, explained_networks.network()
+    if form == "channels last":
+        text = text.replace("[N, 3, 6, 7] image", "[N, 6, 7, 3] image").replace(
+            "conv1 = Conv <pads = [1, 1, 1, 1]> (image,",
+            "planes = Transpose <perm = [0, 3, 1, 2]> (image) conv1 = Conv <pads = [1, 1, 1, 1]> (planes,",
+        )
+    else:
+        text = text.replace("[N,", "[1,")
+    model = explained_networks.network(text)
+    if form == "channels last":
+        model.spec = model.spec.override("test", layout="NHWC")
+    found, expected = (
+        occlusion(net, explained_networks.PICTURES, target=1, patch=(2, 3), stride=3, fill="mean")
+        for net in (model, free)
+    )
+    assert "torch equals onnxruntime" in found.certificate  # windows were computed
+    np.testing.assert_allclose(found.raw, expected.raw, atol=1e-5 * np.abs(expected.raw).max())
+
+
+def test_networks_of_several_images_at_once_run_as_a_whole() -> None:
+    model, free = (
+        explained_networks.network(explained_networks.CURVED.replace("[N,", "[3,")),
+        explained_networks.network(),
+    )
+    assert "takes 3 images at a time" in occlusion_plan(model, target=1, patch=2).why
     found, expected = (
         occlusion(net, explained_networks.PICTURES, target=1, patch=2, stride=3) for net in (model, free)
     )
+    assert "none needed" in found.certificate
+    np.testing.assert_allclose(found.raw, expected.raw, atol=1e-5 * np.abs(expected.raw).max())
+
+
+def test_networks_that_torch_cannot_run_run_on_onnxruntime(monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = occlusion(explained_networks.network(), explained_networks.PICTURES, target=1, patch=2, stride=3)
+
+    def cannot(self: Any, *arguments: Any, **keywords: Any) -> None:
+        raise InputError("no operator Mystery")
+
+    monkeypatch.setattr("onnxray.engine.model.Model.torch", cannot)
+    model = explained_networks.network()
+    assert occlusion_plan(model, target=1, patch=2).why == "torch cannot run this network: no operator Mystery"
+    found = occlusion(model, explained_networks.PICTURES, target=1, patch=2, stride=3)
     np.testing.assert_allclose(found.raw, expected.raw, atol=1e-5 * np.abs(expected.raw).max())
 
 
