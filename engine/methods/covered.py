@@ -15,6 +15,7 @@ import numpy as np
 from ...importers.errors import InputError
 from ..batching import memory_bytes, resident_bytes
 from ..images import channels_first, image_input
+from ..structure.macs import macs
 from ..targets import ClassScore, Target, TopClass, of_images
 from .attribution import Report, Stop
 from .forward import scored, session
@@ -33,6 +34,7 @@ _AT_ONCE = 32  # positions that run together
 # What they should take at most, so that one who asks to stop need not wait: by the clock, and guessed beforehand.
 _SECONDS, _MULTIPLICATIONS = 0.5, 2e10
 _FLOAT = 4  # bytes
+_LEAST_WORK = 1e10  # multiplications of all positions, below which planning takes longer than they do
 _LEAST_GAIN = 1.3  # multiplications saved, below which onnxruntime runs the whole network
 
 
@@ -45,29 +47,38 @@ class Covering:
         self._model, self._places, self._memory = model, places, memory
         self._tensors = list(dict.fromkeys(target.tensor(model) for target in targets))
         self._warm = False  # whether some positions have run
-        self.why_whole = ""  # why whole networks are run; "": windows are
-        self.sweep: Sweep | None = None
-        self._channels: Mapping[str, Sequence[int]] | None = None  # that the sweep is for
-        try:
-            # Which class is the first depends on the image; for planning any will do.
-            self.sweep = self._swept([ClassScore(0) if isinstance(target, TopClass) else target for target in targets])
-        except InputError as error:
-            self.why_whole = f"torch cannot run this network: {error}"
-            return
-        if self.sweep.gain < _LEAST_GAIN:
-            self.why_whole = f"windows would save too little: {self.sweep.gain:.2f} times fewer multiplications"
+        self._sweep: Sweep | None = None
+        self._channels: Mapping[str, Sequence[int]] | None = None  # that it is for
+        # Which class is the first depends on the image; for planning any will do.
+        self._planned = [ClassScore(0) if isinstance(target, TopClass) else target for target in targets]
+        self.why_whole = self._why_whole()  # why whole networks are run; "": windows are
 
-    def _swept(self, targets: Sequence[Target]) -> Sweep:
-        """A sweep for the channels that these targets look at."""
+    def _why_whole(self) -> str:
+        graph = self._model.graph
+        if len(self._places) * sum(macs(graph, node) or 0 for node in graph.nodes) < _LEAST_WORK:
+            return "there is so little to compute that planning would take longer"
+        try:
+            gain = self.sweep().gain
+        except InputError as error:
+            return f"torch cannot run this network: {error}"
+        return "" if gain >= _LEAST_GAIN else f"windows would save too little: {gain:.2f} times fewer multiplications"
+
+    def sweep(self, targets: Sequence[Target] | None = None) -> Sweep:
+        """For the channels that these targets look at; None: those it was made for.
+
+        Raises InputError when torch cannot run the network.
+        """
         from ..incremental.sweep import Sweep
 
-        channels = _channels_read(self._model, targets)
-        if self.sweep is None or self._channels != channels:
+        channels = _channels_read(self._model, self._planned if targets is None else targets)
+        if self._sweep is None or self._channels != channels:
             blank = np.zeros((1, *image_input(self._model)[1][1:]), np.float32)
             at = self._places
-            self.sweep = Sweep(self._model, self._tensors, blank, at.inside, at.patch, channels)
-            self._channels = channels
-        return self.sweep
+            self._sweep, self._channels = (
+                Sweep(self._model, self._tensors, blank, at.inside, at.patch, channels),
+                channels,
+            )
+        return self._sweep
 
     def scores(
         self,
@@ -94,7 +105,7 @@ class Covering:
         return found, ""
 
     def _windows(self, image: np.ndarray, cover: np.ndarray, targets: Sequence[Target]) -> Iterator[Values]:
-        sweep = self._swept(targets)
+        sweep = self.sweep(targets)
         sweep.set_image(image[None])
         patches = partial(self._patches, self._laid_out(image), self._laid_out(cover))
         for numbers, values in sweep.run(patches, self._most):

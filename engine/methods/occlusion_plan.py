@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ...importers.errors import InputError
 from ..results import Result
 from .attributing import Wanted, wanted_targets
 from .covered import Covering
@@ -71,6 +72,10 @@ def occlusion_plan(
     """
     at = places(image_size(model), patch, stride)
     covering = Covering(model, wanted_targets(target, model), at)
+    try:
+        sweep = covering.sweep()
+    except InputError:  # which is why
+        sweep = None
     return OcclusionPlan(
         by="whole networks" if covering.why_whole else "windows",
         why=covering.why_whole,
@@ -78,8 +83,8 @@ def occlusion_plan(
         grid=at.grid,
         patch=at.patch,
         stride=at.stride,
-        groups=0 if covering.sweep is None else len(covering.sweep.plans),
-        layers=() if covering.sweep is None else _layers(covering.sweep),
+        groups=0 if sweep is None else len(sweep.plans),
+        layers=() if sweep is None else _layers(sweep),
         source=model.source,
     )
 

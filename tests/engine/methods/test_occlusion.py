@@ -41,6 +41,7 @@ def whole(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
 def incremental(monkeypatch: pytest.MonkeyPatch) -> None:
     """Windows are computed whatever they save."""
     monkeypatch.setattr(covered, "_LEAST_GAIN", 0.0)
+    monkeypatch.setattr(covered, "_LEAST_WORK", 0.0)
 
 
 @pytest.mark.usefixtures("incremental")
@@ -88,6 +89,7 @@ def test_several_targets_share_one_sweep(monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.mark.parametrize("way", ["windows", "whole networks"])
 def test_told_to_stop_it_keeps_what_is_done(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(covered, "_LEAST_GAIN", 0.0 if way == "windows" else np.inf)
+    monkeypatch.setattr(covered, "_LEAST_WORK", 0.0)
     monkeypatch.setattr(covered, "_AT_ONCE", 2)
     model, pictures = explained_networks.network(), explained_networks.PICTURES
     whole, seen = occlusion(model, pictures, target=1, patch=2, stride=2), []
@@ -171,11 +173,12 @@ def test_windows_of_other_forms_of_a_network(form: str) -> None:
     np.testing.assert_allclose(found.raw, expected.raw, atol=1e-5 * np.abs(expected.raw).max())
 
 
-def test_networks_of_several_images_at_once_run_as_a_whole() -> None:
+def test_networks_of_several_images_at_once_run_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     model, free = (
         explained_networks.network(explained_networks.CURVED.replace("[N,", "[3,")),
         explained_networks.network(),
     )
+    monkeypatch.setattr(covered, "_LEAST_WORK", 0.0)
     assert "takes 3 images at a time" in occlusion_plan(model, target=1, patch=2).why
     found, expected = (
         occlusion(net, explained_networks.PICTURES, target=1, patch=2, stride=3) for net in (model, free)
@@ -184,8 +187,16 @@ def test_networks_of_several_images_at_once_run_as_a_whole() -> None:
     np.testing.assert_allclose(found.raw, expected.raw, atol=1e-5 * np.abs(expected.raw).max())
 
 
+def test_little_work_is_not_planned() -> None:
+    plan = occlusion_plan(explained_networks.network(), target=1, patch=2)
+    assert plan.by == "whole networks" and "planning would take longer" in plan.why
+    assert plan.layers and plan.gain > 1  # what it would have been
+
+
 def test_networks_that_torch_cannot_run_run_on_onnxruntime(monkeypatch: pytest.MonkeyPatch) -> None:
     expected = occlusion(explained_networks.network(), explained_networks.PICTURES, target=1, patch=2, stride=3)
+
+    monkeypatch.setattr(covered, "_LEAST_WORK", 0.0)
 
     def cannot(self: Any, *arguments: Any, **keywords: Any) -> None:
         raise InputError("no operator Mystery")
