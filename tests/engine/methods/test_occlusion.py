@@ -187,6 +187,24 @@ def test_networks_of_several_images_at_once_run_as_a_whole(monkeypatch: pytest.M
     np.testing.assert_allclose(found.raw, expected.raw, atol=1e-5 * np.abs(expected.raw).max())
 
 
+@pytest.mark.usefixtures("incremental")
+def test_a_budget_makes_batches_smaller(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Room for three positions, once one has run and weights are laid out."""
+    model, pictures = explained_networks.network(), explained_networks.PICTURES[:1]
+    free = occlusion(model, pictures, target=1, patch=2, stride=2)
+    sizes, run = [], Sweep._run
+
+    def counted(self: Any, plan: Any, some: slice, patches: Any) -> Any:
+        sizes.append(some.stop - some.start)
+        monkeypatch.setattr(covered, "resident_bytes", lambda: (1 << 40) - 4 * 3 * plan.elements)
+        return run(self, plan, some, patches)
+
+    monkeypatch.setattr(Sweep, "_run", counted)
+    found = occlusion(model, pictures, target=1, patch=2, stride=2, memory="1TB")
+    assert sum(sizes) == 12 and sizes[0] == 1 and max(sizes) == 3
+    np.testing.assert_allclose(found.raw, free.raw, atol=1e-6)
+
+
 def test_little_work_is_not_planned() -> None:
     plan = occlusion_plan(explained_networks.network(), target=1, patch=2)
     assert plan.by == "whole networks" and "planning would take longer" in plan.why
