@@ -22,20 +22,6 @@ from PIL import Image
 Run = Callable[..., tuple[int, str, str]]
 
 
-@pytest.fixture
-def network(tmp_path: Path) -> Path:
-    return tiny_models.save(tmp_path / "tiny.onnx", seed=4)
-
-
-@pytest.fixture
-def photos(tmp_path: Path) -> Path:
-    folder = tmp_path / "photos"
-    folder.mkdir()
-    for index, pixels in enumerate(np.random.default_rng(0).integers(0, 256, (3, 8, 8), dtype=np.uint8)):
-        Image.fromarray(pixels).save(folder / f"{index}.png")
-    return folder
-
-
 def test_table_and_sheet(network: Path, photos: Path, tmp_path: Path, cli: Run) -> None:
     sheet = tmp_path / "sheet.png"
     code, out, err = cli("explain", network, photos, "-o", sheet)

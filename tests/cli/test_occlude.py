@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import tiny_models
 from onnxray.cli import attributions
 from onnxray.engine.methods.occlusion import occlusion
 from onnxray.engine.methods.occlusion_plan import occlusion_plan
@@ -18,20 +17,6 @@ from onnxray.engine.model import load
 from PIL import Image
 
 Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def network(tmp_path: Path) -> Path:
-    return tiny_models.save(tmp_path / "tiny.onnx", seed=4)
-
-
-@pytest.fixture
-def photos(tmp_path: Path) -> Path:
-    folder = tmp_path / "photos"
-    folder.mkdir()
-    for index, pixels in enumerate(np.random.default_rng(0).integers(0, 256, (3, 8, 8), dtype=np.uint8)):
-        Image.fromarray(pixels).save(folder / f"{index}.png")
-    return folder
 
 
 def test_maps_are_the_engines(network: Path, photos: Path, tmp_path: Path, cli: Run) -> None:
