@@ -57,7 +57,7 @@ def publish(results: Results, model: Model, name: str, *, output: Path | None, s
     _warn(results.found[0], model)
     stopped = next((found.stopped for found in results.found if found.stopped), "")
     if stopped:
-        print(f"{stopped}; what is missing is blank", file=sys.stderr)
+        print(f"{stopped}; the rest is missing", file=sys.stderr)
         raise typer.Exit(INTERRUPTED)
 
 
