@@ -17,7 +17,7 @@ from ..engine.methods.attribution import Attribution, CertificateWarning
 from ..engine.model import Model
 from ..importers.errors import InputError, nearest_names
 from .images import progress_bar
-from .interrupt import stoppable
+from .interrupt import Interrupt, interruptible
 
 if TYPE_CHECKING:
     from ..engine.metrics.check import SanityCheck
@@ -84,11 +84,11 @@ class Run:
         """The method on images, with its options."""
         return attribution_method(self.method)(model, images, **self.options, **more)
 
-    def on(self, model: Model, images: Sequence[str], **common: Any) -> Attribution:
+    def on(self, model: Model, images: Sequence[str], interrupt: Interrupt, **common: Any) -> Attribution:
         """Its result, with a progress bar; a certificate that failed is in the result, not a warning."""
-        with warnings.catch_warnings(), progress_bar(self.title) as progress, stoppable(progress) as asked:
+        with warnings.catch_warnings(), progress_bar(self.title) as progress:
             warnings.simplefilter("ignore", CertificateWarning)
-            return self.call(model, images, **common, progress=asked)
+            return self.call(model, images, **common, progress=interrupt.stops(progress))
 
     def checked(self, found: Attribution, model: Model, images: Sequence[str], target: Any, memory: Any) -> SanityCheck:
         """What its result is worth."""
@@ -142,25 +142,30 @@ class Results:
     titles: list[str]
     left_out: list[str]  # a line for each method that does not fit this network
     checks: list[SanityCheck]  # of each result, where they were asked for
+    stopped: str = ""  # how far it came, where Ctrl-C was pressed
 
 
 def run_all(
     runs: Sequence[Run], subject: str, model: Model, images: Sequence[str], *, check: bool, target: Any, memory: Any
 ) -> Results:
-    """Every run's result. Of several, those that do not fit are left out.
+    """Every run's result, until Ctrl-C is pressed. Of several, those that do not fit are left out.
 
     Raises InputError when none fits.
     """
     results = Results(subject, [], [], [], [])
-    for run in runs:
+    for number, run in enumerate(runs, 1):
         try:
-            found = run.on(model, images, target=target, memory=memory)
-            checks = [run.checked(found, model, images, target, memory)] if check and not found.stopped else []
+            with interruptible() as interrupt:
+                found = run.on(model, images, interrupt, target=target, memory=memory)
+            stopped = found.stopped
+            if interrupt.pressed and not stopped and number < len(runs):
+                stopped = f"stopped after {number} of {len(runs)} runs"
+            checks = [run.checked(found, model, images, target, memory)] if check and not stopped else []
             results.found.append(found)
             results.titles.append(run.title)
             results.checks.extend(checks)
-            if found.stopped:
-                break
+            if stopped:
+                return replace(results, stopped=stopped)
         except InputError as error:
             if len(runs) == 1:
                 raise

@@ -20,7 +20,7 @@ from ..engine.results import file_name, saved_files, write_bytes
 from ..importers.errors import InputError
 from .attributions import Results
 from .console import table_console
-from .images import warn_assumed, warn_skipped
+from .images import keep_images, warn_assumed, warn_skipped
 from .interrupt import INTERRUPTED
 
 if TYPE_CHECKING:
@@ -34,10 +34,11 @@ if TYPE_CHECKING:
 _SHEET = 24  # rows on one sheet at most
 
 
-def check_output(path: Path | None) -> None:
-    """Raise InputError unless pictures can be written there."""
-    if path is not None and path.suffix and path.suffix.lower() != ".png" and not path.is_dir():
-        raise InputError(f"-o expects a .png or a folder, found {path}")
+def check_outputs(images: Sequence[str], output: Path | None, save: Path | None) -> None:
+    """Raise InputError unless pictures and maps can be written there, and no image would be lost."""
+    if output is not None and output.suffix and output.suffix.lower() != ".png" and not output.is_dir():
+        raise InputError(f"-o expects a .png or a folder, found {output}")
+    keep_images(images, [*(saved_files(save) if save is not None else ()), *([output] if output is not None else ())])
 
 
 def publish(results: Results, model: Model, name: str, *, output: Path | None, save: Path | None, json_: bool) -> None:
@@ -55,9 +56,8 @@ def publish(results: Results, model: Model, name: str, *, output: Path | None, s
         print_tables(results)
         print(written)
     _warn(results.found[0], model)
-    stopped = next((found.stopped for found in results.found if found.stopped), "")
-    if stopped:
-        print(f"{stopped}; the rest is missing", file=sys.stderr)
+    if results.stopped:
+        print(f"{results.stopped}; the rest is missing", file=sys.stderr)
         raise typer.Exit(INTERRUPTED)
 
 

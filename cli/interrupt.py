@@ -4,34 +4,46 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from ..engine.methods.attributing import Progress
 from ..engine.methods.attribution import Stop
 
 INTERRUPTED = 130  # exit code, as shells have it
 
 
-@contextmanager
-def stoppable(progress: Callable[[float, int], None]) -> Iterator[Callable[[float, int], None]]:
-    """A progress function that raises Stop once Ctrl-C was pressed."""
-    pressed = False
+class Interrupt:
+    """Whether Ctrl-C was pressed."""
 
-    def on_interrupt(number: int, frame: Any) -> None:
-        nonlocal pressed
-        if pressed:
+    def __init__(self) -> None:
+        self.pressed = False
+
+    def stops(self, progress: Progress) -> Progress:
+        """A progress function that raises Stop once it was."""
+
+        def asked(done: float, total: int) -> None:
+            progress(done, total)
+            if self.pressed:
+                raise Stop
+
+        return asked
+
+    def press(self, number: int, frame: Any) -> None:
+        """What the system calls."""
+        if self.pressed:
             raise KeyboardInterrupt
-        pressed = True
+        self.pressed = True
         print("stopping, and keeping what is done; Ctrl-C again ends at once", file=sys.stderr)
 
-    def asked(done: float, total: int) -> None:
-        progress(done, total)
-        if pressed:
-            raise Stop
 
-    before = signal.signal(signal.SIGINT, on_interrupt)
+@contextmanager
+def interruptible() -> Iterator[Interrupt]:
+    """Ctrl-C is noted instead of raised."""
+    interrupt = Interrupt()
+    before = signal.signal(signal.SIGINT, interrupt.press)
     try:
-        yield asked
+        yield interrupt
     finally:
         signal.signal(signal.SIGINT, before)

@@ -10,10 +10,9 @@ import typer
 
 from ...engine.methods import ATTRIBUTIONS
 from ...engine.model import Model
-from ...engine.results import saved_files
 from .. import explanation
 from ..attributions import ALL, one_run, run_all, runs_of_layers, several_runs, takes_method_options
-from ..images import ImagesArgument, MemoryOption, keep_images
+from ..images import ImagesArgument, MemoryOption
 from ..options import takes_model
 
 
@@ -55,8 +54,7 @@ def explain(
     options: Mapping[str, Any],
 ) -> None:
     """Which pixels an answer depends on: heat maps, by gradients straight from the model file."""
-    explanation.check_output(output)
-    keep_images(images, [*(saved_files(save) if save is not None else ()), *([output] if output is not None else ())])
+    explanation.check_outputs(images, output, save)
     if compare_layers is not None:
         runs = runs_of_layers(method, compare_layers.split(","), options)
         subject = f"{ATTRIBUTIONS[runs[0].method]} at several layers"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,12 +14,11 @@ import typer
 from ...engine import quantities
 from ...engine.methods.occlusion_plan import OcclusionPlan, occlusion_plan
 from ...engine.model import Model
-from ...engine.results import saved_files
 from ...importers.errors import InputError
 from .. import explanation
 from ..attributions import Run, one_run, run_all
 from ..console import end_of, table_console
-from ..images import MemoryOption, keep_images
+from ..images import MemoryOption
 from ..options import takes_model
 
 if TYPE_CHECKING:
@@ -70,16 +70,15 @@ def occlude(
     Of each layer only what the patch can change is computed. Ctrl-C keeps what is done by then.
     """
     sizes = [_extent("--patch", text) for text in patch or ["16"]]
-    options = {"stride": None if stride is None else _extent("--stride", stride), "fill": fill, "seed": seed}
+    step = {} if stride is None else {"stride": _extent("--stride", stride)}
     if plan:
-        _print_plans(model, sizes, {"target": target or None, "stride": options["stride"] or 8}, json_)
+        _print_plans([occlusion_plan(model, patch=size, target=target or None, **step) for size in sizes], json_)
         return
     if not images:
         raise InputError("expected an image to cover, found none; --plan needs none")
-    explanation.check_output(output)
-    keep_images(images, [*(saved_files(save) if save is not None else ()), *([output] if output is not None else ())])
+    explanation.check_outputs(images, output, save)
     results = run_all(
-        [_run(size, options) for size in sizes],
+        [_run(size, {**step, "fill": fill, "seed": seed}) for size in sizes],
         "Occlusion by patches of several sizes",
         model,
         images,
@@ -105,8 +104,7 @@ def _extent(option: str, text: str) -> tuple[int, int]:
 # -- the plan ---
 
 
-def _print_plans(model: Model, sizes: list[tuple[int, int]], options: dict[str, Any], json_: bool) -> None:
-    plans = [occlusion_plan(model, patch=size, **options) for size in sizes]
+def _print_plans(plans: Sequence[OcclusionPlan], json_: bool) -> None:
     if json_:
         found = [plan.to_json() for plan in plans]
         print(json.dumps(found if len(found) > 1 else found[0], indent=1))

@@ -37,7 +37,7 @@ class Line:
     macs: int  # a position, of the whole map
 
     @property
-    def computed(self) -> float:
+    def incremental_macs(self) -> float:
         """Those of the window."""
         return self.macs * math.prod(self.window or self.size) / math.prod(self.size)
 
@@ -55,14 +55,14 @@ class Plan:
     lines: tuple[Line, ...]
 
     @property
-    def full(self) -> int:
+    def macs(self) -> int:
         """Multiplications a position, of convolutions, without a plan."""
         return sum(line.macs for line in self.lines)
 
     @property
-    def incremental(self) -> float:
+    def incremental_macs(self) -> float:
         """With it."""
-        return sum(line.computed for line in self.lines)
+        return sum(line.incremental_macs for line in self.lines)
 
 
 class Planner:
@@ -121,7 +121,7 @@ class Planner:
             return None
         if travel.reach is None:
             window = windows[travel.sources[0]]
-            return window if 2 * area(window) < self._places(travel.sources[0]) else None
+            return window if 2 * area(window) < self._tensors.places(travel.sources[0]) else None
         window = self._window(travel.node, numbers)
         if travel.macs and self._cost(travel, window, windows) >= self._cost_of_whole(travel):
             return None
@@ -131,16 +131,11 @@ class Planner:
         """What the window takes, in multiplications."""
         (source,) = travel.sources
         read = travel.reads(window)
-        copied = 0 if same(read, windows[source]) else area(read) * self._tensors.value(source).numel()
-        share = COPY * copied / self._places(source)
-        return travel.macs * area(window) / self._places(travel.node) + share
+        copied = 0 if same(read, windows[source]) else area(read) * self._tensors.channels(source)
+        return travel.macs * area(window) / self._tensors.places(travel.node) + COPY * copied
 
     def _cost_of_whole(self, travel: Travel) -> float:
         return travel.macs + COPY * self._tensors.value(travel.sources[0]).numel()
-
-    def _places(self, node: fx.Node) -> int:
-        rows, columns = self._tensors.size(node)
-        return rows * columns
 
     def _step(self, travel: Travel, window: Window, windows: Mapping[fx.Node, Window]) -> Step:
         read = travel.reads(window)
@@ -166,8 +161,10 @@ class Planner:
         """An upper bound: of windows as they come and go, then of the rest, whose largest tensors it holds thrice."""
         held, most = dict[fx.Node, int](), 0
         for step, dropped in zip(steps, unread, strict=True):
-            held[step.node] = area(windows[step.node]) * self._channels(step.node) if step.node in windows else 0
-            read = sum(math.prod(reading.size) * self._channels(reading.source) for reading in step.readings)
+            held[step.node] = (
+                area(windows[step.node]) * self._tensors.channels(step.node) if step.node in windows else 0
+            )
+            read = sum(math.prod(reading.size) * self._tensors.channels(reading.source) for reading in step.readings)
             most = max(most, sum(held.values()) + 2 * read)
             for node in dropped:
                 held.pop(node, None)
@@ -175,9 +172,6 @@ class Planner:
         values = [self._tensors.value(node) for node in self._tensors.clean if node not in windows]
         largest = max((value.numel() for value in values if isinstance(value, torch.Tensor)), default=0)
         return max(most, sum(held.values()) + 2 * whole + 3 * largest)
-
-    def _channels(self, node: fx.Node) -> int:
-        return self._tensors.value(node).numel() // self._places(node)
 
     # -- what is run as a whole ---
 

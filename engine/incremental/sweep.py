@@ -18,7 +18,7 @@ from .narrowing import Narrowed, narrow
 from .plan import COPY, Plan, Planner
 from .reach import travels
 from .steps import Clean, Run
-from .travel import Tensors, Travel
+from .travel import Tensors
 from .windows import Reach
 
 if TYPE_CHECKING:
@@ -82,8 +82,8 @@ class Sweep:
     @property
     def gain(self) -> float:
         """How many times fewer multiplications of convolutions there are than with whole networks."""
-        whole = sum(len(numbers) * plan.full for numbers, plan in self.plans)
-        return whole / max(1, sum(len(numbers) * plan.incremental for numbers, plan in self.plans))
+        whole = sum(len(numbers) * plan.macs for numbers, plan in self.plans)
+        return whole / max(1, sum(len(numbers) * plan.incremental_macs for numbers, plan in self.plans))
 
     def run(
         self, patches: PatchMaker, most: Callable[[Plan], int]
@@ -121,13 +121,8 @@ class Sweep:
 
 def _groups(at: np.ndarray, tensors: Tensors, found: Any) -> list[np.ndarray]:
     maps = [travel for travel in found if travel.reach is not None]
-    costs = [(travel.macs + COPY * tensors.value(travel.node).numel()) / _places(travel, tensors) for travel in maps]
+    costs = [travel.macs / tensors.places(travel.node) + COPY * tensors.channels(travel.node) for travel in maps]
     return groups(at, [travel.reach for travel in maps], np.array(costs))
-
-
-def _places(travel: Travel, tensors: Tensors) -> int:
-    rows, columns = tensors.size(travel.node)
-    return rows * columns
 
 
 class _Recorder(fx.Interpreter):

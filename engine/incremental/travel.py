@@ -48,6 +48,14 @@ class Tensors:
         shape = self.value(node).shape
         return shape[rows], shape[columns]
 
+    def places(self, node: fx.Node) -> int:
+        rows, columns = self.size(node)
+        return rows * columns
+
+    def channels(self, node: fx.Node) -> int:
+        """Numbers at a place."""
+        return self.value(node).numel() // self.places(node)
+
     def changing(self, node: fx.Node) -> tuple[fx.Node, ...]:
         """What the node reads that changes in part."""
         return tuple(source for source in node.all_input_nodes if source in self.reaches)

@@ -60,24 +60,21 @@ class Covering:
         try:
             gain = self.sweep().gain
         except InputError as error:
-            return f"torch cannot run this network: {error}"
+            return f"windows are not possible: {error}"
         return "" if gain >= _LEAST_GAIN else f"windows would save too little: {gain:.2f} times fewer multiplications"
 
     def sweep(self, targets: Sequence[Target] | None = None) -> Sweep:
         """For the channels that these targets look at; None: those it was made for.
 
-        Raises InputError when torch cannot run the network.
+        Raises InputError when torch cannot run the network, or it takes several images at a time.
         """
         from ..incremental.sweep import Sweep
 
         channels = _channels_read(self._model, self._planned if targets is None else targets)
         if self._sweep is None or self._channels != channels:
             blank = np.zeros((1, *image_input(self._model)[1][1:]), np.float32)
-            at = self._places
-            self._sweep, self._channels = (
-                Sweep(self._model, self._tensors, blank, at.inside, at.patch, channels),
-                channels,
-            )
+            at, self._channels = self._places, channels
+            self._sweep = Sweep(self._model, self._tensors, blank, at.inside, at.patch, channels)
         return self._sweep
 
     def scores(
@@ -148,11 +145,10 @@ class Covering:
 
     def _most(self, plan: Plan) -> int:
         """Positions that run together: within the budget, and in a time that one can wait."""
-        most = min(_AT_ONCE, int(_MULTIPLICATIONS / max(1.0, plan.incremental)))
+        most = min(_AT_ONCE, int(_MULTIPLICATIONS / max(1.0, plan.incremental_macs)))
         if self._memory is not None:
-            room = (
-                memory_bytes(self._memory) - resident_bytes() if self._warm else 0
-            )  # weights are laid out when first used
+            # Weights are laid out when they are first used: until then one position runs alone.
+            room = memory_bytes(self._memory) - resident_bytes() if self._warm else 0
             self._warm = True
             most = min(most, room // (plan.elements * _FLOAT))
         return max(1, most)

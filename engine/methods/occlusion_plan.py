@@ -58,6 +58,10 @@ class OcclusionPlan(Result):
         """How many times fewer multiplications windows need."""
         return self.macs / self.incremental_macs if self.incremental_macs else 1.0
 
+    def to_json(self) -> dict[str, Any]:
+        totals = {"macs": self.macs, "incremental_macs": self.incremental_macs, "gain": self.gain}
+        return super().to_json() | totals
+
 
 def occlusion_plan(
     model: Model,
@@ -97,7 +101,7 @@ def _layers(sweep: Sweep) -> tuple[PlannedLayer, ...]:
     found = []
     for lines in zip(*groups, strict=True):
         windows = [line.window or line.size for line in lines]
-        computed = sum(share * line.computed for share, line in zip(shares, lines, strict=True))
+        computed = sum(share * line.incremental_macs for share, line in zip(shares, lines, strict=True))
         smallest, largest = (choose(windows, key=lambda w: w[0] * w[1]) for choose in (min, max))
         found.append(PlannedLayer(lines[0].name, lines[0].size, smallest, largest, lines[0].macs, computed))
     return tuple(found)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from onnxray.cli import attributions
+from onnxray.cli.interrupt import Interrupt
 from onnxray.engine.methods.occlusion import occlusion
 from onnxray.engine.methods.occlusion_plan import occlusion_plan
 from onnxray.engine.model import load
@@ -47,7 +48,8 @@ def test_the_plan_needs_no_image(network: Path, cli: Run) -> None:
     assert f"{plan.gain:.2f} times fewer" in out and "3×3 = 9 positions" in out
     assert f"It runs by {plan.by}" in out
     code, out, _ = cli("occlude", network, "--plan", "--patch", "2", "--stride", "3", "--json")
-    assert code == 0 and json.loads(out)["layers"][0]["macs"] == plan.layers[0].macs
+    found = json.loads(out)
+    assert code == 0 and found["layers"][0]["macs"] == plan.layers[0].macs and found["gain"] == plan.gain
 
 
 def test_ctrl_c_keeps_what_is_done(
@@ -74,6 +76,23 @@ def test_ctrl_c_keeps_what_is_done(
     assert done.sum() == 4 and whole is not None
     np.testing.assert_allclose(found[done], whole[done], atol=1e-5 * np.ptp(whole))
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_ctrl_c_in_the_last_batch_of_a_run_ends_all_runs(
+    network: Path, photos: Path, tmp_path: Path, cli: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Pressing:
+        def __enter__(self) -> Any:
+            return lambda done, total: signal.raise_signal(signal.SIGINT) if done == total else None
+
+        def __exit__(self, *error: object) -> None: ...
+
+    monkeypatch.setattr(attributions, "progress_bar", lambda task: Pressing())
+    monkeypatch.setattr(Interrupt, "press", lambda self, *_: setattr(self, "pressed", True))  # it stays pressed
+    sizes = ("--patch", "2", "--patch", "4", "--patch", "5")
+    code, out, err = cli("occlude", network, photos, *sizes, "-o", tmp_path / "one.png")
+    assert code == 130 and "stopped after 1 of 3 runs; the rest is missing" in err
+    assert "patch 2 x 2" in out and "patch 4 x 4" not in out
 
 
 def test_pressed_twice_it_ends_at_once(
