@@ -31,6 +31,19 @@ def overlay_cuda(
     device: int,
     stream: int,
 ) -> None: ...
+def depthwise(
+    map: np.ndarray,
+    patches: np.ndarray,
+    patches_at: np.ndarray,
+    at: np.ndarray,
+    weight: np.ndarray,
+    bias: np.ndarray,
+    out: np.ndarray,
+    strides: tuple[int, int],
+    dilations: tuple[int, int],
+    lowest: float,
+    highest: float,
+) -> None: ...
 def winograd_weights(weight: np.ndarray, out: np.ndarray) -> None: ...
 def winograd(
     x: np.ndarray,

@@ -3,6 +3,7 @@
 
 namespace onnxray {
 void bind_build_info(pybind11::module_ &module);
+void bind_depthwise(pybind11::module_ &module);
 void bind_gram(pybind11::module_ &module);
 void bind_overlay(pybind11::module_ &module);
 void bind_unpool(pybind11::module_ &module);
@@ -12,6 +13,7 @@ void bind_winograd(pybind11::module_ &module);
 PYBIND11_MODULE(_native, module) {
   module.doc() = "onnxray's compiled kernels; use them through onnxray.kernels.";
   onnxray::bind_build_info(module);
+  onnxray::bind_depthwise(module);
   onnxray::bind_gram(module);
   onnxray::bind_overlay(module);
   onnxray::bind_unpool(module);

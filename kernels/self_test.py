@@ -16,7 +16,7 @@ from typing import Any, get_args
 
 import numpy as np
 
-from . import backends, winograd
+from . import backends, depthwise, winograd
 from .arrays import Array, is_tensor
 from .dispatch import DTYPES
 from .gram import gram
@@ -66,13 +66,26 @@ def _gram(given: Given) -> list[Array]:
     return [gram(given(np.random.default_rng(0).standard_normal((2, 67, 29, 31))), "mean")]
 
 
-def _overlay(given: Given) -> list[Array]:
-    """Windows inside, partly outside, and not at all inside."""
+def _windows(given: Given, channels: int) -> tuple[Array, Array, np.ndarray, np.ndarray]:
+    """A map, patches, where those lie; windows inside, partly outside, and not at all inside."""
     random = np.random.default_rng(0)
-    background, patches = (given(random.standard_normal(shape)) for shape in ((41, 37, 17), (9, 11, 7, 17)))
+    shapes = (41, 37, channels), (9, 11, 7, channels)
+    background, patches = (given(random.standard_normal(shape)) for shape in shapes)
     patches_at = np.stack([random.integers(0, 31, 9), random.integers(0, 31, 9)], 1)
-    at = np.stack([random.integers(-30, 42, 9), random.integers(-30, 38, 9)], 1)
-    return [overlay(background, patches, patches_at, at, (29, 31), -1.5)]
+    return background, patches, patches_at, np.stack([random.integers(-30, 42, 9), random.integers(-30, 38, 9)], 1)
+
+
+def _overlay(given: Given) -> list[Array]:
+    return [overlay(*_windows(given, 17), (29, 31), -1.5)]
+
+
+def _depthwise(given: Given) -> list[Array]:
+    """By 3 x 3 weights, which have a loop of their own, and by others; channels that fill no vector."""
+    windows, random, answers = _windows(given, 37), np.random.default_rng(1), []
+    for shape, strides, dilations in (((3, 3, 37), (2, 1), (1, 2)), ((2, 5, 37), (1, 2), (3, 1))):
+        weight, bias = given(random.standard_normal(shape)), given(random.standard_normal(37))
+        answers.append(depthwise.convolve(*windows, (13, 14), weight, bias, strides, dilations, lowest=0))
+    return answers
 
 
 def _unpool(given: Given) -> list[Array]:
@@ -98,6 +111,7 @@ def _winograd(given: Given) -> list[Array]:
 # Errors of rounding grow as the root of the number of terms: Higham and Mary, "A New Approach to Probabilistic Rounding
 # Error Analysis", SIAM J. Sci. Comput. 2019. In float32 a single term left out is hundreds of times larger.
 SELF_TESTS = {
+    "depthwise": SelfTest(_depthwise, 4, {"cpu": ("float32", "float64")}),  # sums of ten products
     "gram": SelfTest(_gram, math.sqrt(29 * 31), DTYPES),
     "overlay": SelfTest(_overlay, 0, DTYPES),
     "unpool": SelfTest(_unpool, 4, DTYPES),  # at most four windows share a place

@@ -131,7 +131,9 @@ class Planner:
         """What the window takes, in multiplications."""
         (source,) = travel.sources
         read = travel.reads(window)
-        copied = 0 if same(read, windows[source]) else area(read) * self._tensors.channels(source)
+        copied = area(read) * self._tensors.channels(source)
+        if travel.lays_over or same(read, windows[source]):
+            copied = 0
         return travel.macs * area(window) / self._tensors.places(travel.node) + COPY * copied
 
     def _cost_of_whole(self, travel: Travel) -> float:
@@ -143,7 +145,7 @@ class Planner:
             Reading.of(source, self._tensors.axes[source], windows[source], read, travel.fill)
             for source in travel.sources
         )
-        return Step(travel.node, readings, travel.compute(window, read))
+        return Step(travel.node, readings, travel.compute(window, read), travel.lays_over)
 
     def _put_back(self, node: fx.Node, own: Window) -> Reading:
         rows, columns = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -10,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import fx
 
+from ...kernels import depthwise, dispatch
 from ..gradient import packed
 from ..gradient.fusion import upper_bound
 from ..gradient.kinds import kind, only_user
@@ -42,8 +44,11 @@ def convolution(node: fx.Node, tensors: Tensors) -> Travel | None:
         highest: float | None = upper_bound(clip, tensors.constants)
     else:
         clip, highest = node, None
-    convolve = _without_padding(weight, bias, node.kwargs, highest, tensors.plain_sums)
     macs = weight[0].numel() * tensors.value(node).shape[1:].numel()
+    if weight.shape[1] == 1 and weight.shape[0] == node.kwargs.get("group", 1) and dispatch.compiled():
+        compute = _depthwise(weight, bias, sliding, highest)
+        return _slides(clip, node, tensors, sliding, compute, macs=macs, lays_over=True)
+    convolve = _without_padding(weight, bias, node.kwargs, highest, tensors.plain_sums)
     return _slides(clip, node, tensors, sliding, lambda window: lambda values, run: convolve(values[0]), macs=macs)
 
 
@@ -174,6 +179,7 @@ def _slides(
     compute: Callable[[Window], Compute],
     fill: float = 0.0,
     macs: int = 0,
+    lays_over: bool = False,
 ) -> Travel:
     (source,) = tensors.changing(node)
     reach = _each(outputs_reached, tensors.reaches[source], sliding)
@@ -186,6 +192,7 @@ def _slides(
         lambda window, read: compute(window),
         fill,
         macs,
+        lays_over,
     )
 
 
@@ -223,6 +230,27 @@ def _weights(node: fx.Node, tensors: Tensors) -> tuple[torch.Tensor, torch.Tenso
     if weight is None or (bias is None and len(node.args) > 2 and node.args[2] is not None):
         return None
     return weight, bias
+
+
+def _depthwise(
+    weight: torch.Tensor, bias: torch.Tensor | None, sliding: tuple[Sliding, Sliding], highest: float | None
+) -> Callable[[Window], Compute]:
+    """The convolution of each channel with a kernel of its own; outputs between 0 and `highest`, unless None."""
+    laid_out = weight[:, 0].permute(1, 2, 0).contiguous()  # [kh, kw, C]
+    bias = weight.new_zeros(len(weight)) if bias is None else bias
+    (down, along), (deep, wide) = ([getattr(axis, name) for axis in sliding] for name in ("stride", "dilation"))
+    clip = (-math.inf, math.inf) if highest is None else (0.0, highest)
+
+    def compute(window: Window) -> Compute:
+        size = (window[0].size, window[1].size)
+
+        def convolve(readings: Any, run: Any) -> torch.Tensor:
+            rows = depthwise.compute(*readings[0].parts(run), size, laid_out, bias, (down, along), (deep, wide), *clip)
+            return rows.permute(0, 3, 1, 2)
+
+        return convolve
+
+    return compute
 
 
 def _without_padding(

@@ -45,7 +45,8 @@ class Run:
     values: dict[fx.Node, Any]  # of the windows
 
 
-Compute: TypeAlias = Callable[[Sequence[Any], Run], Any]  # values of what is read -> the step's value
+# Values of what is read, or the readings where a step lays changes over windows itself -> the step's value.
+Compute: TypeAlias = Callable[[Sequence[Any], Run], Any]
 
 
 @dataclass(frozen=True)
@@ -69,9 +70,12 @@ class Reading:
         value = run.values[self.source]
         if self.as_it_is:
             return value
-        own, at = self.own[run.numbers], self.at[run.numbers]
-        rows = overlay(run.clean.rows(self.source, self.axes), _rows(value, self.axes), own, at, self.size, self.fill)
-        return _from_rows(rows, value, self.axes)
+        return _from_rows(overlay(*self.parts(run), self.size, self.fill), value, self.axes)
+
+    def parts(self, run: Run) -> tuple[torch.Tensor, torch.Tensor, np.ndarray, np.ndarray]:
+        """The tensor without a change [H, W, C], the changes [P, h, w, C], where those and the windows lie."""
+        clean, changes = run.clean.rows(self.source, self.axes), _rows(run.values[self.source], self.axes)
+        return clean, changes, self.own[run.numbers], self.at[run.numbers]
 
     def unchanged(self, run: Run) -> torch.Tensor:
         """The window without the change."""
@@ -86,9 +90,11 @@ class Step:
     node: fx.Node
     readings: tuple[Reading, ...]
     compute: Compute
+    lays_over: bool  # whether `compute` takes the readings themselves
 
     def __call__(self, run: Run) -> None:
-        run.values[self.node] = self.compute([reading(run) for reading in self.readings], run)
+        read = self.readings if self.lays_over else [reading(run) for reading in self.readings]
+        run.values[self.node] = self.compute(read, run)
 
 
 def _rows(x: torch.Tensor, axes: Axes) -> torch.Tensor:  # [N, …] -> [N, H, W, C]: all other axes are channels

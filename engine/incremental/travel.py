@@ -24,6 +24,7 @@ class Travel:
     compute: Callable[[Window, Window], Compute]  # for both
     fill: float = 0.0  # what the sources are outside
     macs: int = 0  # of the whole map
+    lays_over: bool = False  # as of a Step
 
 
 @dataclass(frozen=True)

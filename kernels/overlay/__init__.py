@@ -30,6 +30,21 @@ def overlay(
     Raises TypeError or ValueError where shapes, types or devices do not fit, or a patch lies outside.
     """
     check_arrays(background=background, patches=patches)
+    patches_at, at = check_windows(background, patches, patches_at, at, size)
+    shape = (len(patches), *size, background.shape[2])
+    if out is not None:
+        check_arrays(background=background, out=out)
+        check_output("out", out, shape, background=background, patches=patches)
+    return compute(background, patches, patches_at, at, size, fill, out)
+
+
+def check_windows(
+    background: Array, patches: Array, patches_at: np.ndarray, at: np.ndarray, size: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """`patches_at` and `at` as the kernels read them.
+
+    Raises TypeError or ValueError where the arrays do not fit, or a patch lies outside.
+    """
     check_rank("background", background, 3, shape="[H, W, C]")
     check_rank("patches", patches, 4, shape="[P, h, w, C]")
     check_shape("patches", patches, (*patches.shape[:3], background.shape[2]))
@@ -37,14 +52,9 @@ def overlay(
         raise TypeError(f"background is {dtype_name(background)} and patches {dtype_name(patches)}: convert one")
     if len(size) != 2 or min(size) < 0:
         raise ValueError(f"size is {size}, expected rows and columns, none below 0")
-    count = len(patches)
-    patches_at, at = _places("patches_at", patches_at, count), _places("at", at, count)
+    patches_at, at = _places("patches_at", patches_at, len(patches)), _places("at", at, len(patches))
     _check_inside(patches_at, patches.shape[1:3], background.shape[:2])
-    shape = (count, *size, background.shape[2])
-    if out is not None:
-        check_arrays(background=background, out=out)
-        check_output("out", out, shape, background=background, patches=patches)
-    return compute(background, patches, patches_at, at, size, fill, out)
+    return patches_at, at
 
 
 def compute(
