@@ -15,7 +15,7 @@ from ...kernels import depthwise, dispatch
 from ..gradient import packed
 from ..gradient.fusion import upper_bound
 from ..gradient.kinds import kind, only_user
-from ..gradient.ops.padding import window_pads
+from ..structure.window_pads import window_pads
 from .resampling import picked
 from .steps import Compute
 from .travel import Tensors, Travel
@@ -238,15 +238,19 @@ def _depthwise(
     """The convolution of each channel with a kernel of its own; outputs between 0 and `highest`, unless None."""
     laid_out = weight[:, 0].permute(1, 2, 0).contiguous()  # [kh, kw, C]
     bias = weight.new_zeros(len(weight)) if bias is None else bias
-    (down, along), (deep, wide) = ([getattr(axis, name) for axis in sliding] for name in ("stride", "dilation"))
-    clip = (-math.inf, math.inf) if highest is None else (0.0, highest)
+    rows, columns = sliding
+    strides, dilations = (rows.stride, columns.stride), (rows.dilation, columns.dilation)
+    lowest, highest = (-math.inf, math.inf) if highest is None else (0.0, highest)
 
     def compute(window: Window) -> Compute:
         size = (window[0].size, window[1].size)
 
         def convolve(readings: Any, run: Any) -> torch.Tensor:
-            rows = depthwise.compute(*readings[0].parts(run), size, laid_out, bias, (down, along), (deep, wide), *clip)
-            return rows.permute(0, 3, 1, 2)
+            clean, changes, own, at = readings[0].parts(run)
+            y: torch.Tensor = depthwise.compute(
+                clean, changes, own, at, size, laid_out, bias, strides, dilations, lowest, highest
+            )
+            return y.permute(0, 3, 1, 2)
 
         return convolve
 

@@ -8,8 +8,9 @@ import torch
 import torch.nn.functional as F
 
 from ....importers.errors import InputError
+from ...structure.window_pads import Sides, halved, window_pads
 from . import operator
-from .padding import Sides, halved, pad, symmetric, window_pads
+from .padding import pad, symmetric
 
 CONVOLUTIONS: dict[int, Callable[..., torch.Tensor]] = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
 _TRANSPOSED: dict[int, Callable[..., torch.Tensor]] = {

@@ -15,9 +15,10 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
+from ...structure.window_pads import Sides, window_pads
 from . import operator
 from .convolution import CONVOLUTIONS, spatial_rank
-from .padding import Sides, pad, window_pads
+from .padding import pad
 
 _MAXIMA: dict[int, Callable[..., torch.Tensor]] = {1: F.max_pool1d, 2: F.max_pool2d, 3: F.max_pool3d}
 _MEANS: dict[int, Callable[..., torch.Tensor]] = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}
