@@ -30,6 +30,7 @@ from onnxray.engine.images import image_input
 from onnxray.engine.methods.covered import Covering
 from onnxray.engine.methods.feature_maps import image_size
 from onnxray.engine.methods.patches import Places, places
+from onnxray.engine.methods.surfaces import surface
 from onnxray.engine.targets import ClassScore, Function
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
@@ -80,7 +81,7 @@ def _same(name: str, found: np.ndarray, expected: np.ndarray) -> None:
 
 
 def _scores(covering: Covering, image: np.ndarray, target: Any) -> np.ndarray:
-    found, _ = covering.scores(image, np.zeros_like(image), [target], lambda share: None)
+    found, _ = covering.scores(image, lambda row, planes: np.zeros_like(planes), [target], lambda share: None)
     return found[0, 0]  # type: ignore[no-any-return]
 
 
@@ -120,7 +121,7 @@ def _captum_or_ours(ours: bool, name: str) -> dict[str, Callable[[], Any]]:
 
 
 def _planned_scores(model: onnxray.Model, at: Places, image: np.ndarray, target: Any) -> np.ndarray:
-    return _scores(Covering(model, [target], at), image, target)
+    return _scores(_covering(model, target, at), image, target)
 
 
 def _plain(source: torch.nn.Module, image: torch.Tensor, at: Places) -> np.ndarray:
@@ -158,7 +159,7 @@ def _whole_or_ours(ours: bool, name: str) -> dict[str, Callable[[], Any]]:
     target = Function(model.graph.outputs[0], lambda value: value.flatten(1).double().sum(1), "sum")
     if ours:
         run = partial(_planned_scores, model, at, image, target)
-        return {"scores": run, "some": run, "about": lambda: Covering(model, [target], at).why_whole or "windows"}
+        return {"scores": run, "some": run, "about": lambda: _covering(model, target, at).why_whole or "windows"}
     all_whole, some_whole = (_whole(model, target, positions) for positions in (at, few))
     return {
         "scores": lambda: _scores(all_whole, image, target),
@@ -167,8 +168,12 @@ def _whole_or_ours(ours: bool, name: str) -> dict[str, Callable[[], Any]]:
     }
 
 
+def _covering(model: onnxray.Model, target: Any, at: Places) -> Covering:
+    return Covering(model, [target], surface(model, None, [target]), at)
+
+
 def _whole(model: onnxray.Model, target: Any, at: Places) -> Covering:
-    covering = Covering(model, [target], at)
+    covering = _covering(model, target, at)
     covering.why_whole = "to compare"
     return covering
 

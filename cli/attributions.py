@@ -28,7 +28,7 @@ _SHARED = ("model", "images", "target", "memory", "progress")  # what every meth
 
 # Option -> its type, and its help. Methods' functions have the defaults.
 OPTIONS: dict[str, tuple[type, str]] = {
-    "layer": (str, "CAMs: feature map, a tensor or node. [default: the last one]"),
+    "layer": (str, "CAMs: feature map, a tensor or node. [default: the last one] occlusion: what is covered."),
     "signed": (bool, "saliency: whether the pixel should be brighter or darker."),
     "baseline": (str, "What an image is compared with: black, mean (its own colour), blur, noise or a colour #rrggbb."),
     "background": (str, "expected_gradients: a folder or glob of images to compare with."),
@@ -44,7 +44,7 @@ OPTIONS: dict[str, tuple[type, str]] = {
     "share": (float, "rise: of a mask's cells that are seen."),
     "patch": (int, "occlusion: pixels along each side of what is covered. [default: 16]"),
     "stride": (int, "occlusion: pixels from one position to the next. [default: 8]"),
-    "fill": (str, "occlusion: what covers: zero, black, mean, blur, noise or a colour #rrggbb."),
+    "fill": (str, "occlusion: what covers: zero, black, mean, blur, noise, a colour #rrggbb or shift:2."),
     "high": (float, "segmentation: quantile of the saliency above which colours are the object's."),
     "low": (float, "segmentation: quantile below which they are the background's."),
     "seed": (int, "Of everything that is drawn."),

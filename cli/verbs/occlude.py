@@ -38,14 +38,26 @@ def occlude(
     patch: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="PIXELS", help="What is covered: 16, or rows x columns: 24x16; again to compare. [default: 16]"
+            metavar="PIXELS",
+            help="What is covered: 16, or rows x columns: 24x16; again to compare. [default: 16; of a layer a 14th]",
         ),
     ] = None,
     stride: Annotated[
-        str | None, typer.Option(metavar="PIXELS", help="From one position to the next, likewise. [default: 8]")
+        str | None,
+        typer.Option(
+            metavar="PIXELS", help="From one position to the next, likewise. [default: 8; of a layer half a 14th]"
+        ),
+    ] = None,
+    layer: Annotated[
+        str | None,
+        typer.Option(help="Cover this feature map, a tensor or node, not the image; pixels are its places then."),
     ] = None,
     fill: Annotated[
-        str | None, typer.Option(help="What covers: zero, black, mean, blur, noise or a colour #rrggbb.")
+        str | None,
+        typer.Option(
+            help="What covers: zero, black, mean, blur, noise, a colour #rrggbb, or the same moved: shift:2. "
+            "Of a layer zero, mean, shift:2."
+        ),
     ] = None,
     target: Annotated[
         list[str] | None,
@@ -69,16 +81,16 @@ def occlude(
 
     Of each layer only what the patch can change is computed. Ctrl-C keeps what is done by then.
     """
-    sizes = [_extent("--patch", text) for text in patch or ["16"]]
-    step = {} if stride is None else {"stride": _extent("--stride", stride)}
+    sizes = [_extent("--patch", text) for text in patch] if patch else [None]
+    options: dict[str, Any] = {"layer": layer, "stride": None if stride is None else _extent("--stride", stride)}
     if plan:
-        _print_plans([occlusion_plan(model, patch=size, target=target or None, **step) for size in sizes], json_)
+        _print_plans([occlusion_plan(model, patch=size, target=target or None, **options) for size in sizes], json_)
         return
     if not images:
         raise InputError("expected an image to cover, found none; --plan needs none")
     explanation.check_outputs(images, output, save)
     results = run_all(
-        [_run(size, {**step, "fill": fill, "seed": seed}) for size in sizes],
+        [_run(size, {**options, "fill": fill, "seed": seed}) for size in sizes],
         "Occlusion by patches of several sizes",
         model,
         images,
@@ -89,9 +101,9 @@ def occlude(
     explanation.publish(results, model, "occlusion", output=output, save=save, json_=json_)
 
 
-def _run(patch: tuple[int, int], options: dict[str, Any]) -> Run:
+def _run(patch: tuple[int, int] | None, options: dict[str, Any]) -> Run:
     run = one_run("occlusion", {**options, "patch": patch})
-    return replace(run, title=f"patch {patch[0]} x {patch[1]}")
+    return run if patch is None else replace(run, title=f"patch {patch[0]} x {patch[1]}")
 
 
 def _extent(option: str, text: str) -> tuple[int, int]:
@@ -129,8 +141,9 @@ def _print_plan(plan: OcclusionPlan, console: Console) -> None:
         table.add_row(end_of(layer.name, room), _times(layer.size), " to ".join(window), *numbers)
     console.print(table)
     patch, stride, grid = (_times(pair) for pair in (plan.patch, plan.stride, plan.grid))
+    unit = "pixels" if plan.layer is None else f"places of {plan.layer}"
     console.print(
-        f"A patch of {patch} every {stride} pixels: {grid} = {plan.positions} positions, in {plan.groups} groups "
+        f"A patch of {patch} every {stride} {unit}: {grid} = {plan.positions} positions, in {plan.groups} groups "
         "whose windows have one size.",
         soft_wrap=True,
     )

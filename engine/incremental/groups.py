@@ -14,7 +14,7 @@ import numpy as np
 
 from .windows import Reaches
 
-_GROUP = 1e9  # multiplications that one group more is worth: its last batch is small
+_GROUP = 3e8  # multiplications that one group more is worth: its last batch is small
 
 
 def groups(

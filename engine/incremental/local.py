@@ -27,6 +27,17 @@ def elementwise(node: fx.Node, tensors: Tensors) -> Travel | None:
     return in_place(node, tensors)
 
 
+def unchanged(node: fx.Node, like: Sequence[fx.Node], tensors: Tensors) -> Travel:
+    """What is read beside maps that change: windows of it, where theirs are."""
+    axes = tensors.axes[like[0]]
+
+    def compute(window: Window, read: Window) -> Compute:
+        reading = Reading.of(node, axes, window, window, 0.0)
+        return lambda values, run: reading.unchanged(run)
+
+    return Travel(node, (), axes, tensors.united(tuple(like)), as_it_is, compute)
+
+
 def of_channels(node: fx.Node, tensors: Tensors) -> Travel | None:
     """What looks along axis 1, with constants that have no other."""
     others = node.all_input_nodes[1:]

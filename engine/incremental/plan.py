@@ -16,11 +16,12 @@ import numpy as np
 import torch
 from torch import fx
 
+from ...importers.errors import InputError
 from ..gradient.fusion import fuse
 from ..gradient.kinds import kind
 from .reach import SIZES
 from .steps import Reading, Step
-from .travel import Tensors, Travel
+from .travel import Tensors, Travel, is_map
 from .windows import Span, Window, area, same
 
 # A number copied costs as much as this many multiplications: memory's speed against the processor's, roughly.
@@ -51,6 +52,7 @@ class Plan:
     elements: int  # numbers that a position takes at most
     put_back: tuple[Reading, ...]  # tensors that the rest reads as a whole
     made: tuple[fx.Node, ...]  # what it reads that steps have made as a whole
+    beside: tuple[fx.Node, ...]  # what it reads that does not change
     rest: fx.GraphModule  # of these, to the outputs
     lines: tuple[Line, ...]
 
@@ -68,15 +70,15 @@ class Plan:
 class Planner:
     """Plans for groups of positions."""
 
-    def __init__(self, graph: fx.Graph, tensors: Tensors, travels: Mapping[fx.Node, Travel]) -> None:
-        self._graph, self._tensors, self._travels = graph, tensors, travels
+    def __init__(self, graph: fx.Graph, changed: fx.Node, tensors: Tensors, travels: Mapping[fx.Node, Travel]) -> None:
+        self._graph, self._changed, self._tensors, self._travels = graph, changed, tensors, travels
         self._rests: dict[Any, fx.GraphModule] = {}
-        self._whole = [self._whole_line(node) for node in graph.nodes if kind(node) == "Conv" and node not in travels]
+        elsewhere = {changed, *tensors.passed_by, *travels}
+        self._whole = [self._whole_line(node) for node in graph.nodes if kind(node) == "Conv" and node not in elsewhere]
 
     def plan(self, numbers: np.ndarray) -> Plan:
         """For these positions."""
-        (image,) = (node for node in self._graph.nodes if node.op == "placeholder")
-        windows, made = {image: self._window(image, numbers)}, list[fx.Node]()
+        windows, made = {self._changed: self._window(self._changed, numbers)}, list[fx.Node]()
         steps, lines = list[Step](), list(self._whole)
         for node, travel in self._travels.items():
             window = self._chosen(travel, windows, numbers)
@@ -90,7 +92,10 @@ class Planner:
                 sizes = None if window is None else (window[0].size, window[1].size)
                 lines.append(Line(node.name, sizes, self._tensors.size(node, travel.axes), travel.macs))
         rest, read = self._rest(windows, made)
-        put_back = tuple(self._put_back(node, windows[node]) for node in read if node in windows)
+        steps = _needed(steps, read)
+        put_back = tuple(
+            self._put_back(node, windows[node]) for node in read if node not in (*made, *self._tensors.passed_by)
+        )
         unread = _unread(steps, read)
         return Plan(
             tuple(steps),
@@ -98,6 +103,7 @@ class Planner:
             self._elements(steps, unread, windows, put_back),
             put_back,
             tuple(node for node in read if node in made),
+            tuple(node for node in read if node in self._tensors.passed_by),
             rest,
             tuple(lines),
         )
@@ -180,8 +186,9 @@ class Planner:
     def _rest(
         self, windows: Mapping[fx.Node, Window], made: Sequence[fx.Node]
     ) -> tuple[fx.GraphModule, tuple[fx.Node, ...]]:
-        """The rest of the network, and what it reads, in order: first what has windows."""
-        known = {*windows, *made}
+        """The rest of the network, and what it reads, in order: what has windows, what was made, what passed by."""
+        passed_by = self._tensors.passed_by
+        known = {*windows, *made, *passed_by}
         needed, waiting = set[fx.Node](), [self._graph.output_node()]
         while waiting:
             node = waiting.pop()
@@ -189,7 +196,11 @@ class Planner:
                 needed.add(node)
                 of_sizes = kind(node) in SIZES and node.args[0] in known
                 waiting += [] if node in known or of_sizes else node.all_input_nodes
-        read = (*(node for node in windows if node in needed), *(node for node in made if node in needed))
+        beside = [node for node in self._graph.nodes if node in passed_by]
+        changed = [node for node in windows if node not in passed_by]
+        read = tuple(node for node in (*changed, *made, *beside) if node in needed)
+        if not all(is_map(self._tensors.clean[node]) for node in beside if node in needed):
+            raise InputError("what it computes beside the tensor that is changed is no map")
         if read not in self._rests:
             self._rests[read] = self._made_rest(read, known)
         return self._rests[read], read
@@ -221,6 +232,16 @@ class Planner:
             return target(torch.empty(len(like), *size, device="meta"), **node.kwargs)
 
         return graph.call_function(of_sizes, (like,))
+
+
+def _needed(steps: Sequence[Step], read: Collection[fx.Node]) -> list[Step]:
+    """Those that others or the rest read."""
+    found, wanted = list[Step](), set(read)
+    for step in reversed(steps):
+        if step.node in wanted:
+            found.append(step)
+            wanted.update(reading.source for reading in step.readings)
+    return found[::-1]
 
 
 def _unread(steps: Sequence[Step], kept: Collection[fx.Node]) -> tuple[tuple[fx.Node, ...], ...]:

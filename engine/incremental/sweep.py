@@ -1,4 +1,4 @@
-"""sweep: the network's outputs for one image under each of many patches, computed incrementally."""
+"""sweep: a network's outputs for one image, or a tensor inside, under each of many patches, computed incrementally."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .groups import groups
 from .narrowing import Narrowed, narrow
 from .plan import COPY, Plan, Planner
 from .reach import travels
-from .steps import Clean, Run
+from .steps import Axes, Clean, Run
 from .travel import Tensors
 from .windows import Reach
 
@@ -28,7 +28,7 @@ PatchMaker: TypeAlias = Callable[[np.ndarray], torch.Tensor]  # numbers of posit
 
 
 class Sweep:
-    """One network, some of its tensors, and patches of one size at many positions."""
+    """One network, some of its tensors, and patches of one size at many positions of its image or of another tensor."""
 
     def __init__(
         self,
@@ -38,28 +38,38 @@ class Sweep:
         at: np.ndarray,  # [P, 2] first row and column of each patch, which lies inside
         patch: tuple[int, int],  # rows, columns
         channels: Mapping[str, Sequence[int]] = MappingProxyType({}),  # of tensors of which not all are asked
+        changed: str | None = None,  # the tensor that patches lie in; None: the image
+        axes: Axes = (2, 3),  # rows and columns of what they lie in
     ) -> None:
         fixed = model.session().batching.fixed
         if fixed not in (None, 1):
             raise InputError(f"the network takes {fixed} images at a time, and positions are run as one or any number")
         self._one_by_one = fixed == 1  # what is run as a whole; windows do not mind
-        self._axes = (1, 2) if model.spec.layout == "NHWC" else (2, 3)
-        self._graph, self._constants = model.torch().simplified(wanted)
+        self._graph, self._constants = model.torch().simplified([*wanted, *filter(None, [changed])])
         self._module = fx.GraphModule(self._constants.used_in(self._graph), self._graph)
-        (self._image,) = (node for node in self._graph.nodes if node.op == "placeholder")
-        self._at, self._patch = at.astype(np.int64), patch
+        (placeholder,) = (node for node in self._graph.nodes if node.op == "placeholder")
+        end = self._graph.output_node()
+        outputs: Any = end.args[0]
+        self._changed: fx.Node = outputs[-1] if changed else placeholder
+        self._at, self._patch, self._axes = at.astype(np.int64), patch, axes
         self.set_image(image)
         self._narrowed = self._narrow([channels.get(name) for name in wanted])
-        if any(self._narrowed):
-            self._module = fx.GraphModule(self._constants.used_in(self._graph), self._graph)
+        end.args = (outputs[: len(wanted)],)
+        self._module = fx.GraphModule(self._constants.used_in(self._graph), self._graph)
 
     def _narrow(self, channels: Sequence[Sequence[int] | None]) -> list[Narrowed | None]:
         """For each output what it has left, where that is less than all."""
         outputs: Any = self._graph.output_node().args[0]
         return [
             None if some is None else narrow(output, self._constants, self._clean.values, some)
-            for output, some in zip(outputs, channels, strict=True)
+            for output, some in zip(outputs, channels, strict=False)  # the changed tensor may stand behind them
         ]
+
+    @property
+    def clean(self) -> np.ndarray:
+        """What patches lie in, as it is without them."""
+        found: np.ndarray = self._clean[self._changed].numpy()
+        return found
 
     def set_image(self, image: np.ndarray) -> None:  # as large as the first
         """Another image, for the same positions."""
@@ -75,8 +85,10 @@ class Sweep:
         rows, columns = (
             Reach(first, first + length - 1) for first, length in zip(self._at.T, self._patch, strict=True)
         )
-        tensors, found = travels(self._graph, self._constants, self._clean.values, (rows, columns), self._axes)
-        planner = Planner(self._graph, tensors, found)
+        tensors, found = travels(
+            self._graph, self._constants, self._clean.values, self._changed, (rows, columns), self._axes
+        )
+        planner = Planner(self._graph, self._changed, tensors, found)
         return [(numbers, planner.plan(numbers)) for numbers in _groups(self._at, tensors, found.values())]
 
     @property
@@ -98,14 +110,16 @@ class Sweep:
                 start = some.stop
 
     def _run(self, plan: Plan, some: slice, patches: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        run = Run(self._clean, some, {self._image: patches})
+        run = Run(self._clean, some, {self._changed: patches})
         with torch.no_grad():
             for step, unread in zip(plan.steps, plan.unread, strict=True):
                 step(run)
                 for node in unread:
                     del run.values[node]
             read = [*(reading(run) for reading in plan.put_back), *(run.values[node] for node in plan.made)]
-            found = self._rest(plan, read, some.stop - some.start)
+            count = some.stop - some.start
+            read += [self._clean[node].expand(count, *self._clean[node].shape[1:]) for node in plan.beside]
+            found = self._rest(plan, read, count)
         return tuple(
             value if narrowed is None else narrowed.widened(value)
             for value, narrowed in zip(found, self._narrowed, strict=True)

@@ -36,7 +36,8 @@ class Tensors:
     plain_sums: bool = False  # of convolutions, as of packed_convolution
     reaches: dict[fx.Node, Reaches] = field(default_factory=dict)  # of those that a change reaches in part
     axes: dict[fx.Node, Axes] = field(default_factory=dict)
-    sized: set[fx.Node] = field(default_factory=set)  # those that only the sizes of such tensors decide
+    passed_by: set[fx.Node] = field(default_factory=set)  # those that depend on the image, not on what is changed
+    sized: set[fx.Node] = field(default_factory=set)  # those that only the sizes of either decide
 
     def value(self, node: fx.Node) -> torch.Tensor:
         """The tensor without a change; of several outputs the first."""

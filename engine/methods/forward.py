@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -38,12 +38,25 @@ def versions_scores(
     memory: int | str | None = None,
 ) -> Iterator[np.ndarray]:
     """Scores [n] of one version after the other; several run together, and no more are held."""
-    waiting = iter(versions)
+    for (scores,) in versions_scores_of_each(model, versions, [target], memory):
+        yield scores
+
+
+def versions_scores_of_each(
+    model: Model,
+    versions: Iterable[np.ndarray],
+    targets: Sequence[Target],  # settled for these n
+    memory: int | str | None = None,
+) -> Iterator[np.ndarray]:
+    """The same for several targets, which share the runs: [targets, n]."""
+    read = list(dict.fromkeys(target.tensor(model) for target in targets))
+    waiting, run = iter(versions), session(model, memory).run
     for first in waiting:
         count = len(first)
         group = [first, *islice(waiting, max(1, _AT_ONCE // count) - 1)]
-        repeated = of_images(target, list(range(count)) * len(group), count)
-        yield from forward(model, np.concatenate(group), repeated, (), memory)[0].reshape(-1, count)
+        values, rows = run(np.concatenate(group), read), list(range(count)) * len(group)
+        scores = [scored(of_images(target, rows, count), values[target.tensor(model)]) for target in targets]
+        yield from np.reshape(scores, (len(targets), -1, count)).swapaxes(0, 1)
 
 
 def scored(target: Target, value: np.ndarray) -> np.ndarray:  # [n]

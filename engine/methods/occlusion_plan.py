@@ -10,8 +10,8 @@ from ...importers.errors import InputError
 from ..results import Result
 from .attributing import Wanted, wanted_targets
 from .covered import Covering
-from .feature_maps import image_size
-from .patches import Extent, places
+from .patches import Extent, sliding_over
+from .surfaces import surface
 
 if TYPE_CHECKING:
     from ..incremental.sweep import Sweep
@@ -36,6 +36,7 @@ class OcclusionPlan(Result):
 
     by: str  # "windows", or "whole networks": onnxruntime's
     why: str  # it is whole networks
+    layer: str | None  # that is covered; None: the image
     positions: int
     grid: tuple[int, int]  # of positions: rows, columns
     patch: tuple[int, int]
@@ -67,15 +68,18 @@ def occlusion_plan(
     model: Model,
     *,
     target: Wanted | Sequence[Wanted] = None,
-    patch: Extent = 16,
-    stride: Extent = 8,
+    layer: str | None = None,
+    patch: Extent | None = None,
+    stride: Extent | None = None,
 ) -> OcclusionPlan:
     """What `occlusion` with these options computes for a position, convolution by convolution.
 
     Raises InputError as `occlusion` does.
     """
-    at = places(image_size(model), patch, stride)
-    covering = Covering(model, wanted_targets(target, model), at)
+    targets = wanted_targets(target, model)
+    on = surface(model, layer, targets)
+    at = sliding_over(on, patch, stride)
+    covering = Covering(model, targets, on, at)
     try:
         sweep = covering.sweep()
     except InputError:  # which is why
@@ -83,6 +87,7 @@ def occlusion_plan(
     return OcclusionPlan(
         by="whole networks" if covering.why_whole else "windows",
         why=covering.why_whole,
+        layer=on.tensor,
         positions=len(at),
         grid=at.grid,
         patch=at.patch,

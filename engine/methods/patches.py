@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
 from ...importers.errors import InputError
 from .options import check_count
+
+if TYPE_CHECKING:
+    from .surfaces import Surface
 
 Extent: TypeAlias = int | tuple[int, int]  # of a side, or rows and columns
 
@@ -54,6 +57,14 @@ class Places:
         return mean
 
 
+def sliding_over(surface: Surface, patch: Extent | None, stride: Extent | None) -> Places:
+    """All positions on it; None is 16 and 8 pixels of an image, a fourteenth of a layer's sides and half of that."""
+    fourteenth = (max(1, surface.size[0] // 14), max(1, surface.size[1] // 14))
+    half = ((fourteenth[0] + 1) // 2, (fourteenth[1] + 1) // 2)
+    usual = (16, 8) if surface.tensor is None else (fourteenth, half)
+    return places(surface.size, usual[0] if patch is None else patch, usual[1] if stride is None else stride)
+
+
 def places(size: tuple[int, int], patch: Extent, stride: Extent) -> Places:
     """All positions; the last of a row or column may reach over the border.
 
@@ -62,7 +73,7 @@ def places(size: tuple[int, int], patch: Extent, stride: Extent) -> Places:
     patch, stride = _pair("patch", patch), _pair("stride", stride)
     if any(length > most for length, most in zip(patch, size, strict=True)):
         raise InputError(
-            f"a patch of {patch[0]} x {patch[1]} is larger than the network's image of {size[0]} x {size[1]}: "
+            f"a patch of {patch[0]} x {patch[1]} is larger than what it covers, {size[0]} x {size[1]}: "
             "choose a smaller one"
         )
     grid = tuple(-(-(most - length) // step) + 1 for most, length, step in zip(size, patch, stride, strict=True))

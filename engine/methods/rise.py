@@ -13,9 +13,9 @@ from ...importers.provenance import SEED
 from ..images import Images, image_input
 from ..targets import Target
 from .attributing import Progress, Wanted, attribution
-from .attribution import Attribution, Maps, Method
+from .attribution import Attribution, Maps, Method, Report, Stop, Together
 from .feature_maps import above_least, enlarged, image_size
-from .forward import dimmed, forward, versions_scores
+from .forward import dimmed, forward, versions_scores_of_each
 from .options import check_count
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def rise(
     share: float = 0.5,  # of the cells are seen
     seed: int = SEED,
     memory: int | str | None = None,  # what the process may hold: 2GB
-    progress: Progress | None = None,
+    progress: Progress | None = None,  # may raise Stop: maps are then of the masks that were seen
 ) -> Attribution:
     """For each pixel the mean score of the image under random masks that show it. No gradients, no layer.
 
@@ -55,19 +55,28 @@ def rise(
     if not 0 < share < 1:
         raise InputError(f"share expects a part between 0 and 1, found {share!r}")
 
-    def explain(batch: np.ndarray, wanted: Target) -> Maps:
+    def explain(batch: np.ndarray, targets: Sequence[Target], report: Report) -> list[Maps]:
         masks, again = tee(random_masks(samples, grid, share, size, seed))  # holds those of one run
-        seen = versions_scores(model, (dimmed(batch, mask, model.spec) for mask in masks), wanted, memory)
-        sums, weights = np.zeros((len(batch), *size)), np.zeros(size)
-        for mask, scores in zip(again, seen, strict=True):
-            sums += scores[:, None, None] * mask
+        masked = (dimmed(batch, mask, model.spec) for mask in masks)
+        seen = versions_scores_of_each(model, masked, targets, memory)
+        sums, weights, stopped = np.zeros((len(targets), len(batch), *size)), np.zeros(size), ""
+        for number, (mask, scores) in enumerate(zip(again, seen, strict=True), 1):
+            sums += scores[..., None, None] * mask
             weights += mask
+            try:
+                report(number / samples)
+            except Stop:
+                stopped = f"stopped after {number} of {samples} masks" if number < samples else ""
+                break
         maps = sums / np.maximum(weights, _NEVER_SEEN)  # eq. 3 and 6
-        return Maps(forward(model, batch, wanted, (), memory)[0], above_least(maps), image_input(model)[0], maps)
+        return [
+            Maps(forward(model, batch, target, (), memory)[0], above_least(of_one), looked_at, of_one, stopped=stopped)
+            for target, of_one in zip(targets, maps, strict=True)
+        ]
 
-    size = image_size(model)
+    size, looked_at = image_size(model), image_input(model)[0]
     options = {"samples": samples, "grid": grid, "share": share, "seed": seed}
-    method = Method("rise", _MEANING, explain, settings=options, notes=(_MASKED,), gradients=False)
+    method = Method("rise", _MEANING, Together(explain), settings=options, notes=(_MASKED,), gradients=False)
     return attribution(model, images, target, method, progress)
 
 

@@ -18,7 +18,9 @@
 #if defined(__GNUC__)
 #define ONNXRAY_INLINE inline __attribute__((always_inline))
 #define ONNXRAY_INLINE_LAMBDA __attribute__((always_inline)) // after a lambda's parameters
+#define ONNXRAY_PREFETCH(address) __builtin_prefetch(address)
 #else
+#define ONNXRAY_PREFETCH(address)
 #define ONNXRAY_INLINE inline
 #define ONNXRAY_INLINE_LAMBDA
 #endif

@@ -72,6 +72,7 @@ def compute(
     from .. import _native
 
     out = empty((len(patches), *size, background.shape[2]), background)
-    laid_out = [host(contiguous(array)) for array in (background, patches, weight, bias)]
-    _native.depthwise(*laid_out[:2], patches_at, at, *laid_out[2:], host(out), strides, dilations, lowest, highest)
+    background, patches, weight, bias = (host(contiguous(array)) for array in (background, patches, weight, bias))
+    places = (patches_at, at)
+    _native.depthwise(background, patches, *places, weight, bias, host(out), strides, dilations, lowest, highest)
     return out

@@ -32,6 +32,18 @@ def test_maps_are_the_engines(network: Path, photos: Path, tmp_path: Path, cli: 
     assert (tmp_path / "out.png").exists()
 
 
+def test_a_layer_is_covered(network: Path, photos: Path, tmp_path: Path, cli: Run) -> None:
+    options = ("--layer", "relu1", "--patch", "2", "--stride", "2", "--fill", "mean", "--target", "1")
+    code, out, err = cli("occlude", network, photos, *options, "-o", tmp_path / "o.png", "--save", tmp_path / "kept")
+    assert code == 0 and "of relu1: how much the score falls when the place is covered" in " ".join(out.split()), err
+    right = occlusion(load(network), photos, layer="relu1", patch=2, stride=2, fill="mean", target=1)
+    assert np.array_equal(np.load(tmp_path / "kept.npz")["raw"], right.raw)
+    code, out, err = cli("occlude", network, "--layer", "relu1", "--plan")
+    assert code == 0 and "places of relu1" in out, err
+    code, _, err = cli("occlude", network, photos, "--layer", "nothing")
+    assert code == 2 and err.count("\n") == 1 and "no layer 'nothing'" in err
+
+
 def test_patches_of_several_sizes_side_by_side(network: Path, photos: Path, tmp_path: Path, cli: Run) -> None:
     sheet = tmp_path / "sizes.png"
     code, out, err = cli("occlude", network, photos, "--patch", "2", "--patch", "4", "-o", sheet)
@@ -114,10 +126,10 @@ def test_pressed_twice_it_ends_at_once(
     ("options", "message"),
     [
         (("--patch", "0"), "patch expects a whole number of at least 1, found 0"),
-        (("--patch", "9"), "a patch of 9 x 9 is larger than the network's image of 8 x 8"),
+        (("--patch", "9"), "a patch of 9 x 9 is larger than what it covers, 8 x 8"),
         (("--patch", "2x"), "--patch expects pixels, 16, or rows x columns, 24x16; found '2x'"),
         (("--patch", "2", "--stride", "-3"), "--stride expects pixels, 16, or rows x columns, 24x16; found '-3'"),
-        (("--patch", "2", "--fill", "#12"), "fill expects zero, black, mean, blur, noise or a colour #rrggbb"),
+        (("--patch", "2", "--fill", "#12"), "fill expects zero, black, mean, blur, noise, shift:PIXELS or a colour"),
         (("--patch", "2", "-o", "x.jpg"), "-o expects a .png or a folder, found x.jpg"),
         (("--patch", "2", "--target", "99"), "the network has no class 99"),
     ],

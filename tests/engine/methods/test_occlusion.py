@@ -10,7 +10,9 @@ import captum_networks
 import explained_networks
 import numpy as np
 import pytest
+import torch
 from model_specs import load_model
+from onnx import numpy_helper
 from onnxray.engine.images import image_input, prepare
 from onnxray.engine.incremental.sweep import Sweep
 from onnxray.engine.methods import covered
@@ -67,6 +69,80 @@ def test_the_fall_at_every_position(fill: Any) -> None:
             count[part] += 1
         np.testing.assert_allclose(found.raw[row], falls, atol=1e-5 * np.abs(falls).max())
         np.testing.assert_allclose(found.maps[row], total / count, atol=1e-5 * np.abs(falls).max())
+
+
+@pytest.mark.parametrize("way", ["windows", "whole networks"])
+@pytest.mark.parametrize("fill", ["zero", "mean", "shift:2"])
+def test_the_fall_when_a_layer_is_covered(fill: str, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rest of the network by hand, from the layer's values."""
+    monkeypatch.setattr(covered, "_LEAST_GAIN", 0.0 if way == "windows" else np.inf)
+    monkeypatch.setattr(covered, "_LEAST_WORK", 0.0)
+    model, pictures = explained_networks.network(), explained_networks.PICTURES
+    found = occlusion(model, pictures, target=1, layer="relu1", patch=(3, 2), stride=2, fill=fill)
+    assert found.layer == "relu1" and found.raw is not None and found.raw.shape == (3, 3, 4)
+    assert found.maps.shape == (3, 6, 7) and ("torch" in found.certificate) == (way == "windows")
+    rest = torch.nn.functional
+    names = "conv2_w", "fc_w", "fc_b"
+    conv, dense, bias = (torch.tensor(numpy_helper.to_array(model.graph.initializers[name])).double() for name in names)
+
+    def logit(layer: np.ndarray) -> float:
+        second = rest.conv2d(torch.from_numpy(layer), conv, padding=1).relu()
+        return float((second.mean((2, 3)) / 10 @ dense + bias)[0, 1])
+
+    for row, layer in enumerate(explained_networks.values(model, explained_networks.inputs(model), "relu1")):
+        moved = layer[:, [0, 0, 0, 1, 2, 3]][:, :, [0, 0, 0, 1, 2, 3, 4]]
+        cover = {"zero": 0 * layer, "mean": 0 * layer + layer.mean((1, 2), keepdims=True), "shift:2": moved}[fill]
+        falls = np.zeros((3, 4))
+        for i, j in np.ndindex(3, 4):
+            changed, part = layer.copy(), np.s_[:, 2 * i : 2 * i + 3, 2 * j : 2 * j + 2]
+            changed[part] = cover[part]
+            falls[i, j] = logit(layer[None]) - logit(changed[None])
+        np.testing.assert_allclose(found.raw[row], falls, atol=2e-5 * np.abs(falls).max())
+
+
+@pytest.mark.usefixtures("incremental")
+def test_covered_by_the_image_moved() -> None:
+    model, pictures = explained_networks.network(), explained_networks.PICTURES[:1]
+    moved = np.concatenate([pictures[:, :1], pictures[:, :-1]], 1)
+    moved = np.concatenate([moved[:, :, :1], moved[:, :, :-1]], 2)
+    found, expected = (
+        occlusion(model, pictures, target=1, patch=3, stride=2, fill=fill) for fill in ("shift:1", moved[0])
+    )
+    np.testing.assert_allclose(found.raw, expected.raw, atol=1e-5 * np.abs(expected.raw).max())
+
+
+TOKENS = """
+<ir_version: 8, opset_import: ["" : 17]>
+tokens (float[N, 3, 6, 6] image) => (float[N, 2] scores)
+<float[4, 3, 2, 2] w, float[4, 2] v, int64[3] rows = {0, 4, 9}>
+{
+    patches = Conv <strides = [2, 2]> (image, w)
+    flat = Reshape (patches, rows)
+    places = Transpose <perm = [0, 2, 1]> (flat)
+    bent = Tanh (places)
+    mean = ReduceMean <axes = [1], keepdims = 0> (bent)
+    scores = MatMul (mean, v)
+}
+"""
+
+
+def test_a_layer_of_tokens_runs_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(covered, "_LEAST_WORK", 0.0)
+    model, pictures = explained_networks.network(TOKENS), explained_networks.PICTURES[:1, :, :6]
+    plan = occlusion_plan(model, target="scores:0", layer="bent")
+    assert plan.by == "whole networks" and "bent is a row of tokens" in plan.why and plan.grid == (3, 3)
+    found = occlusion(model, pictures, target="scores:0", layer="bent")
+    (tokens,) = explained_networks.values(model, explained_networks.inputs(model, pictures), "bent")
+    weight = numpy_helper.to_array(model.graph.initializers["v"])[:, 0]
+    np.testing.assert_allclose(found.raw[0].ravel(), tokens @ weight / 9, atol=1e-6)
+
+
+def test_a_real_layer_as_whole_networks_have_it(whole: Any, shared: Shared) -> None:
+    model, photo = load_model(shared, "models/derived/squeezenet1.1.onnx"), shared("data/skimage_images/coffee.png")
+    layer = "/features/features.3/Concat"  # 54 x 54
+    assert occlusion_plan(model, layer=layer).by == "windows"
+    found, expected = (method(model, photo, layer=layer, stride=9, target=[967, 504]) for method in (occlusion, whole))
+    np.testing.assert_allclose(found.raw, expected.raw, atol=NEAR * max(np.ptp(expected.raw), expected.scores[0]))
 
 
 @pytest.mark.usefixtures("incremental")
@@ -229,13 +305,19 @@ def test_networks_that_torch_cannot_run_run_on_onnxruntime(monkeypatch: pytest.M
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"patch": 9}, "a patch of 9 x 9 is larger than the network's image of 6 x 7: choose a smaller one"),
+        ({"patch": 9}, "a patch of 9 x 9 is larger than what it covers, 6 x 7: choose a smaller one"),
         ({"patch": 0}, "patch expects a whole number of at least 1, found 0"),
         ({"patch": (2, 2.5)}, "patch expects a whole number of at least 1, found 2.5"),
         ({"patch": 2, "stride": 0}, "stride expects a whole number of at least 1, found 0"),
-        ({"patch": 2, "fill": "pink"}, "fill expects zero, black, mean, blur, noise or a colour #rrggbb, found 'pink'"),
-        ({"patch": 2, "fill": 300}, "fill expects zero, black, mean, blur, noise, a grey level 0..255 or a picture"),
+        ({"patch": 2, "fill": "pink"}, "fill expects zero, black, mean, blur, noise, shift:PIXELS or a colour"),
+        ({"patch": 2, "fill": 300}, "fill expects zero, black, mean, blur, noise, shift:PIXELS, a grey level"),
         ({"patch": 2, "target": 7}, "the network has no class 7"),
+        ({"layer": "relu1", "fill": "blur"}, "fill of a layer expects zero, mean or shift:PLACES, found 'blur'"),
+        ({"layer": "relu1", "patch": 7}, "a patch of 7 x 7 is larger than what it covers, 6 x 7"),
+        ({"layer": "flat"}, "expected a feature map"),
+        ({"layer": "relu9"}, "the network has no layer 'relu9'; did you mean"),
+        ({"layer": "relu2", "target": "relu1:2"}, "relu1 does not depend on relu2"),
+        ({"patch": 2, "fill": "shift:0"}, "fill expects zero, black, mean, blur, noise, shift:PIXELS or a colour"),
     ],
 )
 def test_one_line_for_what_cannot_be(options: dict[str, Any], message: str) -> None:

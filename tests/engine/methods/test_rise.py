@@ -10,6 +10,7 @@ import pytest
 import tiny_models
 from cam_peers import PICTURES, inputs, tiny
 from model_specs import load_model
+from onnxray.engine.methods.attribution import Stop
 from onnxray.engine.methods.rise import random_masks, rise
 from onnxray.engine.model import Model
 from onnxray.engine.targets import ClassProbability
@@ -64,6 +65,30 @@ def test_batches_give_what_single_images_give_and_seeds_count() -> None:
     assert np.abs(rise(model, PICTURES, target=1, seed=1, **FEW).maps - found.maps).max() > 1e-3  # type: ignore[arg-type]
     probable = rise(model, PICTURES, target=ClassProbability(1), **FEW)  # type: ignore[arg-type]
     assert probable.raw is not None and 0 < probable.raw.min() <= probable.raw.max() < 1
+
+
+def test_several_targets_share_the_masks(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, wanted = tiny(), [1, "conv:3", ClassProbability(0)]
+    alone = [rise(model, PICTURES, target=one, **FEW) for one in wanted]  # type: ignore[arg-type]
+    made: list[int] = []
+    monkeypatch.setattr(
+        "onnxray.engine.methods.rise.random_masks", lambda *options: made.append(1) or random_masks(*options)
+    )
+    found = rise(model, PICTURES, target=wanted, **FEW)  # type: ignore[arg-type]
+    assert len(made) == 1 and found.raw is not None
+    for number, expected in enumerate(alone):
+        assert_close(found.raw[number :: len(wanted)], expected.raw)
+
+
+def test_told_to_stop_it_keeps_the_masks_that_were_seen() -> None:
+    def progress(done: float, total: int) -> None:
+        if done >= 5 * 30 / 70 - 1e-9:  # five images together
+            raise Stop
+
+    model = tiny()
+    found = rise(model, PICTURES, target=1, progress=progress, **FEW)  # type: ignore[arg-type]
+    assert found.stopped == "stopped after 30 of 70 masks"
+    assert_close(found.raw, rise(model, PICTURES, target=1, **(FEW | {"samples": 30})).raw)  # type: ignore[arg-type]
 
 
 def test_points_at_the_cup(shared: Callable[[str], Path]) -> None:
