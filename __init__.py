@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .engine.checkup.checkup import checkup as checkup
     from .engine.gradient.certificate import certify as certify
     from .engine.methods.activations import activations as activations
     from .engine.methods.cam import cam as cam
@@ -101,6 +102,7 @@ _PUBLIC = {
     "randomisation": ".engine.metrics.randomisation",
     "pointing_game": ".engine.metrics.pointing_game",
     "sanity_check": ".engine.metrics.check",
+    "checkup": ".engine.checkup.checkup",
     "Box": ".engine.targets",
     "Channel": ".engine.targets",
     "ClassProbability": ".engine.targets",

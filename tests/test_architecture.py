@@ -33,7 +33,7 @@ ENGINE_LEVELS = (
     {"gradient"},
     {"optvis", "dataset", "profiling", "incremental"},
     {"methods"},
-    {"metrics"},
+    {"metrics", "checkup"},
 )
 GIVES_OUT = {("model.py", "gradient")}  # Model hands out what is built upon it
 FORBIDDEN_NAMES = {"utils", "misc", "core", "helpers"}
@@ -143,6 +143,7 @@ def test_forward_verbs_never_import_torch(tmp_path: Path) -> None:
         ["weights", model, "-o", out],
         ["predict", model, picture],
         ["activations", model, picture, "-o", out],
+        ["checkup", model, "--images", picture, "-o", f"{out}.png"],
         ["convert", model, "-o", f"{out}.onnx"],
         ["report", model, "-o", f"{out}.report.html"],
     ]

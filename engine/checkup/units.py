@@ -1,0 +1,132 @@
+"""Which tensors hold a network's units: what its activation functions make of a convolution or a dense layer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..structure.graph import Graph, Node
+from .convolutions import channel_constant, layer_name, operators, stored_value
+
+_LAYERS = ("Conv", "ConvTranspose", "com.microsoft.FusedConv", "DeformConv", "QLinearConv", "ConvInteger")
+_DENSE = ("Gemm", "MatMul", "QLinearMatMul", "MatMulInteger", "com.microsoft.QGemm")
+_SAME_CHANNEL = operators(  # of these the output's channel is the input's
+    "Add AveragePool BatchNormalization Cast DequantizeLinear Div Dropout GlobalAveragePool GlobalMaxPool Identity "
+    "InstanceNormalization LRN MaxPool Mul QuantizeLinear Sub"
+)
+_MAPS = operators("Concat GroupNormalization Pad Resize Slice Split Sum Upsample")  # other channels, the same axis
+_RECTIFYING = ("Relu", "ThresholdedRelu")
+_CURVED = operators(
+    "Celu Elu Gelu HardSigmoid HardSwish LeakyRelu Mish PRelu Selu Sigmoid Softplus Softsign Swish Tanh "
+    "com.microsoft.FastGelu com.microsoft.Gelu com.microsoft.QuickGelu com.microsoft.QLinearSigmoid "
+    "com.microsoft.QLinearLeakyRelu"
+)
+_BOUNDS = {"Sigmoid": (0.0, 1.0), "HardSigmoid": (0.0, 1.0), "Tanh": (-1.0, 1.0)}
+_GATES = ("Sigmoid", "HardSigmoid", "Clip", "Erf", "Tanh")  # times their own input: SiLU, hard-swish, GELU, Mish
+
+
+@dataclass(frozen=True)
+class Units:
+    """One tensor [N, C, H, W] or [N, C] of units."""
+
+    tensor: str
+    layer: str  # the convolution or dense layer whose channels these are, else the activation function
+    rectified: bool  # never below 0
+    bounds: tuple[float, float]  # -inf and inf where there is none; the 0 of a rectifier is none
+
+    @property
+    def bounded(self) -> bool:
+        """Whether units can be stuck at a bound."""
+        return any(math.isfinite(bound) for bound in self.bounds)
+
+
+def find_units(graph: Graph) -> Iterator[Units]:
+    """The units of a graph, in its order. The graph's outputs are answers, not units."""
+    for node in graph.nodes:
+        kind = _kind(graph, node)
+        if kind is None or not node.inputs:
+            continue
+        layer = _layer(graph, node)
+        tensor = _gated(graph, node)
+        shape = graph.shape(tensor or node.outputs[0])
+        if layer is None or shape is None or len(shape) not in (2, 4) or (node.op == "Erf" and tensor is None):
+            continue
+        name = tensor or node.outputs[0]
+        if name not in graph.outputs:
+            rectified, bounds = kind if tensor is None else (False, (-math.inf, math.inf))
+            yield Units(name, layer, rectified, bounds)
+
+
+def _kind(graph: Graph, node: Node) -> tuple[bool, tuple[float, float]] | None:
+    """Whether an activation function rectifies, and its bounds; None: it is none."""
+    if node.op in _RECTIFYING:
+        return True, (-math.inf, math.inf)
+    if node.op == "Clip":
+        low, high = _clip_bounds(graph, node)
+        return low == 0, (low if low else -math.inf, high)
+    if node.op == "com.microsoft.FusedConv":
+        return (True, (-math.inf, math.inf)) if node.attribute("activation") == "Relu" else None
+    if node.op in _CURVED or node.op == "Erf":
+        return False, _BOUNDS.get(node.op, (-math.inf, math.inf))
+    return None
+
+
+def _clip_bounds(graph: Graph, node: Node) -> tuple[float, float]:
+    bounds = []
+    for place, (name, default) in enumerate((("min", -math.inf), ("max", math.inf)), 1):
+        stored = graph.constant(node.inputs[place]) if place < len(node.inputs) and node.inputs[place] else None
+        bounds.append(float(node.attribute(name, default) if stored is None else np.asarray(stored).item()))
+    return bounds[0], bounds[1]
+
+
+def _layer(graph: Graph, node: Node) -> str | None:
+    """The layer that a unit's channels belong to; None when their axis is not known to be the second."""
+    own, tensor = True, node.inputs[0]
+    if node.op == "com.microsoft.FusedConv":
+        return layer_name(node)
+    while (maker := graph.producers.get(tensor)) is not None:
+        if maker.op in (*_LAYERS, *_DENSE):
+            return layer_name(maker if own else node)
+        moving = [name for name in maker.inputs if name and stored_value(graph, name) is None]
+        if not moving or (maker.op not in _SAME_CHANNEL | _MAPS and _kind(graph, maker) is None):
+            return None
+        own = own and len(moving) == 1 and maker.op in _SAME_CHANNEL
+        tensor = moving[0]
+    return None
+
+
+def _gated(graph: Graph, node: Node) -> str | None:
+    """Of SiLU, hard-swish or GELU written out, the product that is the unit; None when this node is no gate."""
+    if node.op not in _GATES:
+        return None
+    source, tensor = _behind_constants(graph, node.inputs[0]), node.outputs[0]
+    while len(readers := graph.consumers.get(tensor, ())) == 1:
+        reader = readers[0]
+        others = [name for name in reader.inputs if name != tensor]
+        if reader.op == "Mul" and others and _behind_constants(graph, others[0]) == source:
+            return reader.outputs[0]
+        if not _constant_arithmetic(graph, reader):
+            return None
+        tensor = reader.outputs[0]
+    return None
+
+
+def _behind_constants(graph: Graph, tensor: str) -> str:
+    """Up through arithmetic with constants, and the Softplus inside Mish."""
+    while (maker := graph.producers.get(tensor)) is not None:
+        if maker.op != "Softplus" and not _constant_arithmetic(graph, maker):
+            break
+        tensor = next(name for name in maker.inputs if stored_value(graph, name) is None)
+    return tensor
+
+
+def _constant_arithmetic(graph: Graph, node: Node) -> bool:
+    moving = [name for name in node.inputs if stored_value(graph, name) is None]
+    if len(moving) != 1 or node.op not in ("Add", "Sub", "Mul", "Div"):
+        return False
+    shape = graph.shape(moving[0]) or ()
+    channels = shape[1] if len(shape) > 1 else None
+    return channels is not None and channel_constant(graph, node, moving[0], channels) is not None
