@@ -63,19 +63,21 @@ def checkup(
     if json_:
         print(json.dumps(found.to_json(), indent=1))
     else:
-        _print(found, output)
+        _print(found, output, some=bool(layer))
     warn_skipped(found.skipped, found.images + len(found.skipped))
     warn_assumed(model.spec)
 
 
-def _print(found: Checkup, output: Path | None) -> None:
+def _print(found: Checkup, output: Path | None, some: bool) -> None:
     console = table_console()
     seen = f"{_of(found.units, 'unit')} and {_of(found.filters, 'filter')}, {_of(found.images, 'image')}"
     if found.healthy:
-        console.print(f"{found.model} is healthy: {seen}.", soft_wrap=True)
+        where = " in these layers" if some else ""
+        console.print(f"{found.model} is healthy{where}: {seen}.", soft_wrap=True)
     else:
         _print_findings(found.findings, console)
-        faults = _of(sum(len(finding.channels) for finding in found.findings), "channel")
+        faulty = {(finding.layer, channel) for finding in found.findings for channel in finding.faulty}
+        faults = _of(len(faulty), "channel")
         console.print(f"{faults} with a fault; looked at {seen}.", soft_wrap=True)
         for kind in KINDS:
             if any(finding.kind == kind for finding in found.findings):

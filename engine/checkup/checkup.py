@@ -131,7 +131,7 @@ def _duplicates(conv: Convolution, tensor: str) -> Iterator[Finding]:
 
 
 def _first_layer(first: FirstLayer, tensor: str) -> Iterator[Finding]:
-    if first.mean_aliased > ALIASED:
+    if first.overlaps and first.mean_aliased > ALIASED:
         found = _finding(
             "aliasing", first.layer, tensor, np.flatnonzero(first.aliased > ALIASED), first.aliased, ALIASED
         )

@@ -31,6 +31,11 @@ class Finding:
     number: float  # the one that counts: the channels' worst, of aliasing the layer's mean
     threshold: float  # beyond which it is a fault
 
+    @property
+    def faulty(self) -> tuple[int, ...]:
+        """The channels one could do without or must mend: of duplicates those behind the first."""
+        return self.channels[1:] if self.kind == "duplicate" else self.channels
+
 
 @dataclass(frozen=True)
 class Checkup(Result):

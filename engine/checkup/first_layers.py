@@ -46,6 +46,12 @@ class FirstLayer:
         return self.norms / (middle or 1.0)
 
     @property
+    def overlaps(self) -> bool:
+        """Whether windows are strided and overlap. Those that do not cut the image into patches, and no frequency is
+        lost for want of places: the channels hold it."""
+        return any(side > step > 1 for side, step in zip(self.kernel, self.stride, strict=True))
+
+    @property
     def mean_aliased(self) -> float:
         """Mean share over the filters that are alive."""
         return float(self.aliased[self.living].mean()) if self.living.any() else 0.0

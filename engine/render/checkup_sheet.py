@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from . import colormaps
-from .image_grid import paint
+from .image_grid import Normalise, paint
 from .lettering import INK, MUTED, fitting, font
 
 if TYPE_CHECKING:
@@ -20,17 +20,19 @@ if TYPE_CHECKING:
 _SIDE = 112  # pixels of a map or filter
 _GAP, _LINE = 12, 16
 _PICTURE = 160  # pixels, the longer side of the image
-_WIDTH = 5 * (2 * _SIDE + _GAP) + 2 * _GAP  # four channels and a neighbour, each with a filter beside its map
+_NARROWEST = 720
+_LEAST = 1e-30  # the range of a map of zeros beside no healthy one
 
 
 def checkup_sheet(found: Checkup, samples: Samples) -> Image.Image:
     """The image at the top; each fault's channels below it, the healthy one last; or the word that there is none.
 
-    Maps of a row share one width of range, the healthy map's, each from its own smallest value; filters one range.
+    A map's colours go from 0, or what is below, to its largest value, or the healthy map's where that is larger.
     """
     head = _GAP + _PICTURE + _GAP
-    rows = [_row(sample) for sample in samples.rows]
-    sheet = Image.new("RGB", (_WIDTH, head + sum(row.height for row in rows)), "white")
+    width = max((_width(sample) for sample in samples.rows), default=0)
+    rows = [_row(sample, max(width, _NARROWEST)) for sample in samples.rows]
+    sheet = Image.new("RGB", (max(width, _NARROWEST), head + sum(row.height for row in rows)), "white")
     _header(sheet, found, samples)
     top = head
     for row in rows:
@@ -53,7 +55,7 @@ def _header(sheet: Image.Image, found: Checkup, samples: Samples) -> None:
         lines.append("nothing to show: no fault was found")
     else:
         lines.append(f"{len(samples.rows)} of {len(found.findings)} findings; a filter stands before its map")
-        lines.append("colours of a row's maps: from each map's smallest value, as far as the healthy one reaches")
+        lines.append("colours of a map: from 0 to its largest value, or the healthy map's if that is larger")
     room = sheet.width - left - _GAP
     title = font(18, bold=True)
     draw.text((left, _GAP), fitting(f"Check-up of {found.model}", title, room), fill=INK, font=title)
@@ -61,36 +63,46 @@ def _header(sheet: Image.Image, found: Checkup, samples: Samples) -> None:
         draw.text((left, _GAP + 30 + 18 * place), fitting(line, font(12), room), fill=MUTED, font=font(12))
 
 
-def _row(sample: Sample) -> Image.Image:
-    finding = sample.finding
-    row = Image.new("RGB", (_WIDTH, 4 * _LINE + _SIDE + _GAP), "white")
+def _cells(sample: Sample) -> list[Cell]:
+    return [*sample.cells, *([] if sample.healthy is None else [sample.healthy])]
+
+
+def _width(sample: Sample) -> int:
+    """Pixels that a row takes."""
+    filters = sum(cell.filter is not None for cell in _cells(sample))
+    return 3 * _GAP + len(_cells(sample)) * (_SIDE + _GAP) + filters * (_SIDE + 2)
+
+
+def _row(sample: Sample, width: int) -> Image.Image:
+    finding, cells = sample.finding, _cells(sample)
+    row = Image.new("RGB", (width, 4 * _LINE + _SIDE + _GAP), "white")
     draw = ImageDraw.Draw(row)
-    draw.line((_GAP, 0, _WIDTH - _GAP, 0), fill="#d1d5db")
+    draw.line((_GAP, 0, width - _GAP, 0), fill="#d1d5db")
     count = f"{len(finding.channels)} channels" if len(finding.channels) > 1 else f"channel {finding.channels[0]}"
-    text = f"{finding.kind}: {finding.layer}, {count}; {finding.number:.4g}, limit {finding.threshold:.4g}"
-    draw.text((_GAP, 5), fitting(text, font(13, bold=True), _WIDTH - 2 * _GAP), fill=INK, font=font(13, bold=True))
-    cells = [*sample.cells, *([] if sample.healthy is None else [sample.healthy])]
-    reach, left = _reach(sample), _GAP
-    for place, (cell, filter_) in enumerate(zip(cells, _filters(cells), strict=True)):
+    limit = "" if finding.kind == "not finite" else f", limit {finding.threshold:.4g}"
+    text = f"{finding.kind}: {finding.layer}, {count}; {finding.number:.4g}{limit}"
+    draw.text((_GAP, 5), fitting(text, font(13, bold=True), width - 2 * _GAP), fill=INK, font=font(13, bold=True))
+    reach, left = _extent(sample.healthy)[1], _GAP
+    for place, (cell, filter_) in enumerate(zip(cells, _filters(cells, finding.kind), strict=True)):
         if healthy := place == len(sample.cells):
             left += _GAP
         left = _place(row, cell, f"{'healthy' if healthy else 'channel'} {cell.channel}", left, reach, filter_)
     return row
 
 
-def _filters(cells: Sequence[Cell]) -> Sequence[np.ndarray | None]:  # [h, w, 3] uint8 each
-    """The filters' colours in one range, so that a weak one is grey beside a strong one."""
+def _filters(cells: Sequence[Cell], kind: str) -> Sequence[np.ndarray | None]:  # [h, w, 3] uint8 each
+    """The filters' colours; in one range where strength is the fault, so that a weak one is grey beside a strong."""
     filters = [cell.filter for cell in cells if cell.filter is not None]
     if len(filters) < len(cells):
         return [None] * len(cells)
-    return list(paint(np.stack(filters), normalise="shared", zero_centred=True))
+    normalise: Normalise = "shared" if kind in ("dead", "contrast") else "each"
+    return list(paint(np.stack(filters), normalise=normalise, zero_centred=True))
 
 
-def _reach(sample: Sample) -> float:
-    """The width of the row's range of colours."""
-    measure = sample.cells if sample.healthy is None else (sample.healthy,)
-    finite = [cell.values[np.isfinite(cell.values)] for cell in measure]
-    return max((float(np.ptp(values)) for values in finite if values.size), default=0.0) or 1.0
+def _extent(cell: Cell | None) -> tuple[float, float]:
+    """Smallest and largest finite value of a map; NaN where there is none."""
+    finite = np.empty(0) if cell is None else cell.values[np.isfinite(cell.values)]
+    return (float(finite.min()), float(finite.max())) if finite.size else (np.nan, np.nan)
 
 
 def _place(row: Image.Image, cell: Cell, name: str, left: int, reach: float, filter_: np.ndarray | None) -> int:
@@ -99,11 +111,11 @@ def _place(row: Image.Image, cell: Cell, name: str, left: int, reach: float, fil
     if filter_ is not None:
         row.paste(_enlarged(filter_), (left, top))
         left += _SIDE + 2
-    finite = cell.values[np.isfinite(cell.values)]
-    low, high = (float(finite.min()), float(finite.max())) if finite.size else (np.nan, np.nan)
-    floor = low if finite.size else 0.0
-    row.paste(_enlarged(colormaps.apply(cell.values, "inferno", floor, floor + reach)), (left, top))
-    extent = f"{low:.3g}" if low == high else f"{low:.3g} to {high:.3g}" if finite.size else "not finite"
+    low, high = _extent(cell)
+    darkest, lightest = np.fmin(low, 0.0), np.fmax(high, reach)
+    colours = colormaps.apply(cell.values, "inferno", float(darkest), float(np.fmax(lightest, darkest + _LEAST)))
+    row.paste(_enlarged(colours), (left, top))
+    extent = "not finite" if np.isnan(low) else f"{low:.3g}" if low == high else f"{low:.3g} to {high:.3g}"
     for line, text in enumerate((name, extent)):
         shown = fitting(text, font(11), left + _SIDE - start)
         ImageDraw.Draw(row).text((start, top + _SIDE + 2 + 14 * line), shown, fill=MUTED, font=font(11))

@@ -31,6 +31,7 @@ def pictures(tmp_path: Path) -> Path:
 def _plant(weights: Weights) -> None:
     weights["b2"][5] = -1e3
     weights["b3"][2] = 1e3
+    weights["w4"][3], weights["b4"][3] = weights["w4"][0], weights["b4"][0]
 
 
 def _rows(out: str) -> list[list[str]]:
@@ -46,12 +47,13 @@ def test_faults_are_listed_and_drawn(tmp_path: Path, pictures: Path, cli: Run) -
     assert _rows(out) == [
         ["conv2", "5", "dead", "0", "≤", "0"],
         ["conv3", "2", "always", "on", "0", "<", "0.001"],
+        ["conv4", "0", "3", "duplicate", "1", ">", "0.9999"],
     ]
-    assert "2 channels with a fault; looked at 31 units and 31 filters, 5 images." in out
+    assert "3 channels with a fault; looked at 31 units and 31 filters, 5 images." in out
     assert "may still answer up to 60.0 % of such images" in out and str(sheet) in out
     assert "skipped 1 of 6 images" in err and "broken.png" in err
     with Image.open(sheet) as picture:
-        assert picture.height > 2 * 150
+        assert picture.height > 3 * 150
 
 
 def test_a_healthy_network_is_called_healthy_in_one_line(tmp_path: Path, pictures: Path, cli: Run) -> None:
@@ -60,7 +62,8 @@ def test_a_healthy_network_is_called_healthy_in_one_line(tmp_path: Path, picture
     code, out, err = cli("checkup", network, "--images", pictures, *READING)
     assert (code, err) == (0, "")
     assert out == "net is healthy: 31 units and 31 filters, 5 images.\n"
-    assert cli("checkup", network, "--images", pictures, *READING, "-o", sheet)[0] == 0
+    code, out, _ = cli("checkup", network, "--images", pictures, *READING, "--layer", "conv2", "-o", sheet)
+    assert code == 0 and out.startswith("net is healthy in these layers: 8 units and 8 filters, 5 images.\n")
     assert sheet.exists()
 
 

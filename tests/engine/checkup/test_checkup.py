@@ -127,6 +127,8 @@ def test_a_stride_of_four_aliases_where_one_of_two_does_not(tmp_path: Path) -> N
     assert coarse.first_layers[0].stride == (4, 4)
     assert coarse.findings[0].number == coarse.first_layers[0].mean_aliased > ALIASED
     assert fine.healthy and fine.first_layers[0].mean_aliased < ALIASED / 2
+    patches = checkup(faulty_networks.network(tmp_path / "net.onnx", stride=7), PICTURES)
+    assert patches.healthy and patches.first_layers[0].mean_aliased > ALIASED  # cut, not sampled
 
 
 def test_a_budget_and_smaller_batches_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,8 +157,8 @@ def test_only_the_layers_asked_for(tmp_path: Path) -> None:
 
 SATURATED = """
 <ir_version: 8, opset_import: ["" : 17]>
-gates (float[N, 1, 64, 64] image) => (float[N, 3, 64, 64] answer)
-<float[3, 1, 1, 1] w, float[3] b>
+gates (float[N, 1, 64, 64] image) => (float[N, 4, 64, 64] answer)
+<float[4, 1, 1, 1] w, float[4] b>
 {
     conv = Conv (image, w, b)
     gate = ACTIVATION (conv)
@@ -168,7 +170,7 @@ gates (float[N, 1, 64, 64] image) => (float[N, 3, 64, 64] answer)
 @pytest.mark.parametrize("activation", ["Sigmoid", "HardSigmoid", "Tanh"])
 def test_a_unit_at_its_bound_but_for_one_place(activation: str) -> None:
     proto = tiny_models.model(SATURATED.replace("ACTIVATION", activation))
-    for tensor, values in zip(proto.graph.initializer, ([1.0, -1.0, 0.01], [20.0, -20.0, 0.0]), strict=True):
+    for tensor, values in zip(proto.graph.initializer, ([1.0, -1.0, 0.3, 0.01], [20.0, -20.0, 8.0, 0.0]), strict=True):
         tensor.raw_data = np.array(values, np.float32).tobytes()
     for node in proto.graph.node:
         node.name = node.output[0]
@@ -178,7 +180,7 @@ def test_a_unit_at_its_bound_but_for_one_place(activation: str) -> None:
     image[0, ::2] = 130
     image[0, 5, 7] = 78  # 50 below
     result = checkup(model, image)
-    assert _found(result) == [("saturated", "conv", (0, 1))]  # of the one above, of the other below
+    assert _found(result) == [("saturated", "conv", (0, 1, 2))]  # above, below, all but above
     assert result.findings[0].number == 4095 / 4096
 
 
