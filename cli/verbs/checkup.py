@@ -85,6 +85,8 @@ def _print(found: Checkup, output: Path | None, some: bool) -> None:
     if any(finding.kind == "dead" for finding in found.findings):
         share = quantities.share(found.rarest)
         console.print(f"What no image woke may still answer up to {share} of such images (95 % confidence).")
+    if not found.units and not found.not_judged:
+        console.print("No activation function behind a convolution was found: only filters were judged.")
     if found.not_judged:
         console.print(
             f"Not judged: {len(found.not_judged)} layers of one value an image, which need {LEAST_IMAGES} images.",

@@ -69,6 +69,8 @@ def _kind(graph: Graph, node: Node) -> tuple[bool, tuple[float, float]] | None:
         return low == 0, (low if low else -math.inf, high)
     if node.op == "com.microsoft.FusedConv":
         return (True, (-math.inf, math.inf)) if node.attribute("activation") == "Relu" else None
+    if node.op == "DequantizeLinear":
+        return (True, (-math.inf, math.inf)) if _cuts_at_zero(graph, node) else None
     if node.op in _CURVED or node.op == "Erf":
         return False, _BOUNDS.get(node.op, (-math.inf, math.inf))
     return None
@@ -82,17 +84,26 @@ def _clip_bounds(graph: Graph, node: Node) -> tuple[float, float]:
     return bounds[0], bounds[1]
 
 
+def _cuts_at_zero(graph: Graph, node: Node) -> bool:
+    """Whether the type's lowest number stands for 0: quantisers drop a rectifier before such a range."""
+    zero = graph.constant(node.inputs[2]) if len(node.inputs) > 2 else None
+    return zero is not None and zero.dtype.kind in "iu" and bool((zero == np.iinfo(zero.dtype).min).all())
+
+
 def _layer(graph: Graph, node: Node) -> str | None:
     """The layer that a unit's channels belong to; None when their axis is not known to be the second."""
     own, tensor = True, node.inputs[0]
     if node.op == "com.microsoft.FusedConv":
         return layer_name(node)
     while (maker := graph.producers.get(tensor)) is not None:
-        if maker.op in (*_LAYERS, *_DENSE):
+        if maker.op in _LAYERS or (maker.op in _DENSE and len(graph.shape(tensor) or ()) == 2):
             return layer_name(maker if own else node)
         moving = [name for name in maker.inputs if name and stored_value(graph, name) is None]
-        if not moving or (maker.op not in _SAME_CHANNEL | _MAPS and _kind(graph, maker) is None):
+        activates = _kind(graph, maker) is not None
+        if not moving or (maker.op not in _SAME_CHANNEL | _MAPS and not activates):
             return None
+        if activates and node.op == "DequantizeLinear":
+            return None  # these units have been seen already
         own = own and len(moving) == 1 and maker.op in _SAME_CHANNEL
         tensor = moving[0]
     return None

@@ -67,6 +67,21 @@ def test_a_healthy_network_is_called_healthy_in_one_line(tmp_path: Path, picture
     assert sheet.exists()
 
 
+def test_a_network_without_units_says_so(tmp_path: Path, pictures: Path, cli: Run) -> None:
+    text = """
+    <ir_version: 8, opset_import: ["" : 17]>
+    linear (float[N, 3, 8, 8] image) => (float[N, 4, 6, 6] answer)
+    <float[4, 3, 3, 3] w>
+    { answer = Conv (image, w) }
+    """
+    code, out, err = cli("checkup", tiny_models.save(tmp_path / "l.onnx", text), "--images", pictures, *READING)
+    assert code == 0, err
+    assert out.splitlines() == [
+        "l is healthy: 0 units and 4 filters, 5 images.",
+        "No activation function behind a convolution was found: only filters were judged.",
+    ]
+
+
 def test_json_is_the_engines(tmp_path: Path, pictures: Path, cli: Run) -> None:
     network = faulty_networks.save(tmp_path / "net.onnx", plant=_plant)
     options = ("--layer", "conv2", "--layer", "*clip3", "--json", "--memory", "3GB")

@@ -216,6 +216,25 @@ def test_units_of_functions_written_out(name: str) -> None:
     assert not units[tensor].rectified and not units[tensor].bounded
 
 
+def test_a_dense_layer_over_places_has_its_channels_last() -> None:
+    """As in ConvNeXt: they are not looked at, as the second axis is no channel."""
+    text = """
+    <ir_version: 8, opset_import: ["" : 17]>
+    mixed (float[N, 1, 8, 8] image) => (float[N, 8, 8, 5] answer)
+    <float[4, 1, 3, 3] w, float[4, 5] d>
+    {
+        conv = Conv <pads = [1, 1, 1, 1]> (image, w)
+        first = Relu (conv)
+        turned = Transpose <perm = [0, 2, 3, 1]> (first)
+        dense = MatMul (turned, d)
+        second = Relu (dense)
+        answer = Neg (second)
+    }
+    """
+    graph = onnxray.Model(tiny_models.model(text), Path("mixed.onnx")).graph
+    assert [(each.tensor, each.layer, each.rectified) for each in find_units(graph)] == [("first", "conv", True)]
+
+
 def test_statistics_merge_as_of_one_array() -> None:
     """A small spread about a large mean, in batches of several sizes."""
     values = np.random.default_rng(0).normal(1e4, 1e-2, (7, 3, 4, 5)).astype(np.float32)

@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+import quantised_networks
 import tiny_models
 from onnx import numpy_helper
+from onnxray.engine.checkup.checkup import checkup
 from onnxray.engine.checkup.convolutions import Convolution, convolutions
 from onnxray.engine.checkup.duplicates import duplicates
 from onnxray.engine.checkup.first_layers import first_layer, image_convolutions
-from onnxray.engine.model import Model
+from onnxray.engine.model import Model, load
 
 # What follows the convolution of a 3x3 image, whose answer is one place; and the last tensor that is folded in.
 BEHIND = {
@@ -65,6 +67,21 @@ def test_a_quantised_bias_is_in_the_units_of_the_filters() -> None:
     """
     (conv,) = convolutions(_with(onnx.parser.parse_model(text)).graph)
     assert conv.weights.reshape(-1).tolist() == [0.75, -0.5] and conv.bias.tolist() == [2.0, 2.0]
+
+
+@pytest.mark.parametrize("kind", ["qdq", "qdq_int8"])
+def test_a_quantised_network_has_the_units_of_its_source(kind: str, tmp_path: Path) -> None:
+    """Its quantiser has dropped the rectifiers: ranges that begin at 0 cut as they did."""
+    source = quantised_networks.residual_net(tmp_path / "float.onnx")
+    generator = np.random.default_rng(0)
+    samples = generator.normal(size=(4, *load(source).input_shapes["image"][1:])).astype(np.float32)
+    quantised = load(quantised_networks.quantise(source, tmp_path / "quantised.onnx", kind, samples))
+    assert not any(node.op == "Relu" for node in quantised.graph.nodes)
+    pictures = generator.integers(0, 256, (3, 16, 16, 3), dtype=np.uint8)
+    right, found = (checkup(model, pictures) for model in (load(source), quantised))
+    assert found.units == right.units == 80
+    assert right.findings and [each.kind for each in found.findings] == ["dead"] * len(right.findings)
+    assert [each.channels for each in found.findings] == [each.channels for each in right.findings]
 
 
 FIRST = """
