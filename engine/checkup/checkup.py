@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 DEAD = 1e-6  # of the tensor's largest magnitude: a unit that is not rectified and changes less is dead
 ALWAYS_ON = 1e-3  # standard deviation over mean, below which a channel says the same of everything
 SATURATED = 0.999  # of the places at a bound
-# Between the worst of ten trained networks that work and planted faults: docs/checkup.md has the figures.
+# Between the worst of the trained networks measured and planted faults: docs/checkup.md has the figures.
 ALIASED = 0.4  # mean over the layer's filters
 CONTRAST = 50.0  # times the median filter's length
 LEAST_IMAGES = 100  # for units of one value an image: fewer leave many a healthy one silent
