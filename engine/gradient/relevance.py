@@ -25,11 +25,12 @@ import torch
 from torch import fx
 
 from ...importers.errors import InputError
+from ..structure.rectifiers import RECTIFIERS
 from .builder import origin
 from .constants import Constants
 from .fusion import fold as take_in_what_follows
 from .kinds import kind
-from .rules import RECTIFIERS, Maker, Operation, Rule
+from .rules import Maker, Operation, Rule
 from .written_out import write_out_levels
 
 EPSILON = 1e-6  # added to what is divided by, where no rule says otherwise

@@ -17,7 +17,8 @@ from typing import Any
 
 import torch
 
-from .rules import RECTIFIERS, Maker, Operation, Rule
+from ..structure.rectifiers import RECTIFIERS
+from .rules import Maker, Operation, Rule
 
 ELEMENTWISE = (
     *RECTIFIERS,

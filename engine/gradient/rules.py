@@ -9,6 +9,7 @@ What the rules here do at an activation y = f(x), where g is the gradient that a
 For Relu these are the papers' own rules: f'(x) is 1 where x > 0, else 0. The other activations came later; here they
 are treated as what they stand in for: deconvnet rectifies whatever f is, guided keeps the derivative of f, which for
 Gelu, Swish and Mish is a little below zero (not under -0.13) in a part of x < 0, and of HardSwish (not under -0.5).
+The deconvnet leaves local response normalisation out on the way back, as the paper has no layer for it there.
 MaxPool needs no rule: its gradient goes to the places of the maxima, which is the deconvnet's unpooling with switches.
 Sigmoid and Tanh, which gate and squash rather than rectify, keep their gradients.
 """
@@ -22,18 +23,12 @@ from typing import Any
 import torch
 from torch import fx
 
+from ..structure.rectifiers import RECTIFIERS
 from .constants import Constants
 from .kinds import kind
 
 Operation = Callable[..., Any]  # what stands at a node: see ops/__init__.py
 Maker = Callable[[Operation], Operation]  # what makes a function with another gradient of it
-
-# Kinds of node that rectify: operators of ONNX, and Relu6, which is a Clip between 0 and a constant. Swish is SiLU.
-RECTIFIERS = (
-    *("Relu", "Relu6", "LeakyRelu", "PRelu", "ThresholdedRelu", "Elu", "Celu", "Selu", "Softplus"),
-    *("Gelu", "Swish", "HardSwish", "Mish"),
-    *("com.microsoft.Gelu", "com.microsoft.FastGelu", "com.microsoft.QuickGelu"),
-)
 
 
 @dataclass(frozen=True)
@@ -87,6 +82,18 @@ def deconvnet(function: Callable[..., torch.Tensor]) -> Callable[..., torch.Tens
     return run
 
 
+def straight(function: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
+    """The function with the gradient handed on as it is."""
+
+    def run(x: torch.Tensor, *arguments: Any, **keywords: Any) -> torch.Tensor:
+        with torch.no_grad():
+            y = function(x, *arguments, **keywords)
+        passed: torch.Tensor = _PassedBy.apply(x, y)
+        return passed
+
+    return run
+
+
 def rectified_gradient(x: torch.Tensor) -> torch.Tensor:
     """The same values, with only positive gradients let in."""
     y: torch.Tensor = _RectifiedGradient.apply(x)
@@ -105,5 +112,5 @@ class _Guided(Rule):
 
 
 PLAIN = Rule("plain")
-DECONVNET = Rule("deconvnet", dict.fromkeys(RECTIFIERS, deconvnet))
+DECONVNET = Rule("deconvnet", {**dict.fromkeys(RECTIFIERS, deconvnet), "LRN": straight})
 GUIDED = _Guided("guided")

@@ -35,7 +35,7 @@ def explain_by(rule: Rule, model: Model, memory: int | str | None) -> Explain:
 
 def check_rectifiers(method: str, model: Model, targets: Iterable[Target]) -> None:
     """Raise InputError where there is no ReLU or its like before a target: the rule would change nothing."""
-    from ..gradient.rules import RECTIFIERS
+    from ..structure.rectifiers import RECTIFIERS
 
     for tensor in dict.fromkeys(target.tensor(model) for target in targets):
         kinds = kinds_before(model, tensor)

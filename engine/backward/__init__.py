@@ -1,0 +1,1 @@
+"""The backward pass as an ONNX graph, without torch: gradients, guided backpropagation, the deconvnet."""

@@ -1,0 +1,18 @@
+"""Operator -> what writes its part of the backward pass."""
+
+from __future__ import annotations
+
+from ..step import Backward
+from . import activations, arithmetic, convolution, movement, normalisation, pooling, products, reduction, resizing
+
+TABLE: dict[str, Backward] = {
+    **activations.TABLE,
+    **arithmetic.TABLE,
+    **convolution.TABLE,
+    **movement.TABLE,
+    **normalisation.TABLE,
+    **pooling.TABLE,
+    **products.TABLE,
+    **reduction.TABLE,
+    **resizing.TABLE,
+}

@@ -1,0 +1,52 @@
+"""values: what is known of a network's tensors before it sees an image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from ..images import image_input
+from ..model import Model
+from ..structure.graph import Graph
+from ..structure.semantics import constant_tensors
+from .build import Value
+
+
+def file_values(model: Model) -> Value:
+    """The values of tensors that are the same for every image."""
+    same, known = constant_tensors(model.graph), dict[str, np.ndarray]()
+
+    def value(tensor: str) -> np.ndarray | None:
+        if tensor not in same:
+            return None
+        if tensor not in known:
+            known[tensor] = _value(model, tensor)
+        return known[tensor]
+
+    return value
+
+
+def images_axes(model: Model) -> Callable[[str], int | None]:
+    """For each tensor the axis that grows with the number of images, where the network takes any number."""
+    graph = model.graph
+    if model.session().batching.fixed is not None:
+        return lambda tensor: None
+    two = Graph(model.proto, {name: (2, *shape[1:]) for name, shape in model.input_shapes.items()}, model.folder)
+
+    def axis(tensor: str) -> int | None:
+        one, other = graph.shape(tensor), two.shape(tensor)
+        grown = [number for number, pair in enumerate(zip(one or (), other or (), strict=False)) if pair[0] != pair[1]]
+        return grown[0] if len(grown) == 1 else None
+
+    return axis
+
+
+def _value(model: Model, tensor: str) -> np.ndarray:
+    if tensor in model.graph.initializers:
+        return model.graph.weight(tensor)
+    constant = model.graph.constant(tensor)
+    if constant is not None:
+        return constant
+    blank = np.zeros(image_input(model)[1], np.float32)
+    return model.session().run(blank, [tensor])[tensor]
