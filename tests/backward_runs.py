@@ -22,10 +22,10 @@ def with_backward(model: Model, begin: str, to: Sequence[str], rule: Rule) -> tu
     arriving = writer.free("arriving")
     made = backward_pass(ready.graph, file_values(ready), images_axes(ready), {begin: arriving}, to, rule, writer)
     given = [_declared(arriving, len(ready.graph.shape(begin) or ()))]
-    outputs = [_declared(made.gradients[name], len(ready.graph.shape(name) or ())) for name in to]
-    proto = joined(ready.proto, made, [], [], given, outputs, "both")
+    outputs = [_declared(made[name], len(ready.graph.shape(name) or ())) for name in to]
+    proto = joined(ready, writer, given, outputs, "both")
     onnx.checker.check_model(proto)
-    return proto, arriving, [made.gradients[name] for name in to]
+    return proto, arriving, [made[name] for name in to]
 
 
 def gradients(

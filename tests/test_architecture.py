@@ -33,7 +33,7 @@ ENGINE_LEVELS = (
     {"gradient"},
     {"optvis", "dataset", "profiling", "incremental"},
     {"methods"},
-    {"metrics", "checkup"},
+    {"metrics", "checkup", "backward"},
 )
 GIVES_OUT = {("model.py", "gradient")}  # Model hands out what is built upon it
 FORBIDDEN_NAMES = {"utils", "misc", "core", "helpers"}

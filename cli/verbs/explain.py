@@ -10,9 +10,10 @@ import typer
 
 from ...engine.methods import ATTRIBUTIONS
 from ...engine.model import Model
-from .. import explanation
+from ...importers.errors import InputError
+from .. import explanation, exporting
 from ..attributions import ALL, one_run, run_all, runs_of_layers, several_runs, takes_method_options
-from ..images import ImagesArgument, MemoryOption
+from ..images import MemoryOption
 from ..options import takes_model
 
 
@@ -20,7 +21,10 @@ from ..options import takes_model
 @takes_method_options
 def explain(
     model: Model,
-    images: ImagesArgument,
+    images: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="IMAGES", help="Image files, folders, globs, or .npy and .npz arrays."),
+    ] = None,
     method: Annotated[str, typer.Option(help=f"{', '.join(ATTRIBUTIONS)}; all: a sheet with every one.")] = "grad_cam",
     target: Annotated[
         list[str] | None,
@@ -48,12 +52,24 @@ def explain(
             "--check", help="Test the maps: do they find what the score depends on, do they need the network?"
         ),
     ] = False,
+    export: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PATH.onnx",
+            help="Write the network with the heat map of --method as one more output, as ONNX; needs no image.",
+        ),
+    ] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     memory: MemoryOption = None,
     *,
     options: Mapping[str, Any],
 ) -> None:
     """Which pixels an answer depends on: heat maps, by gradients straight from the model file."""
+    if export is not None:
+        exporting.export_heat_map(model, method, target or [], options, export)
+        return
+    if not images:
+        raise InputError("expected an image to explain, found none; --export needs none")
     explanation.check_outputs(images, output, save)
     if compare_layers is not None:
         runs = runs_of_layers(method, compare_layers.split(","), options)

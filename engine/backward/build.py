@@ -10,11 +10,9 @@ The rules at activations are those of engine/gradient/rules.py, which torch runs
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import onnx
 
 from ...importers.errors import InputError
 from ..structure.composites import with_activations
@@ -35,23 +33,6 @@ _STOPS = (
 )
 
 
-@dataclass(frozen=True)
-class BackwardPass:
-    """What continues the graph."""
-
-    nodes: list[onnx.NodeProto]
-    constants: list[onnx.TensorProto]
-    gradients: dict[str, str]  # tensor -> its gradient's name
-    switches: dict[int, str]  # number of a MaxPool -> the name that its second output must have
-
-    @property
-    def reads(self) -> list[str]:
-        """Tensors of the forward pass, and the gradients that it begins with."""
-        made = {*(name for node in self.nodes for name in node.output), *(tensor.name for tensor in self.constants)}
-        read = (name for node in self.nodes for name in node.input if name and name not in made)
-        return list(dict.fromkeys(read))
-
-
 def backward_pass(
     graph: Graph,
     value: Value,
@@ -60,8 +41,8 @@ def backward_pass(
     to: Sequence[str],  # tensors whose gradients are asked for
     rule: Rule,
     writer: Writer,
-) -> BackwardPass:
-    """Nodes that make the gradients of `to` of those that it begins with.
+) -> dict[str, str]:  # tensor of `to` -> its gradient's name
+    """Write the nodes that make the gradients of `to` of those that it begins with.
 
     Raises InputError naming every operator on the way that has no backward pass here, or when there is no way.
     """
@@ -79,8 +60,7 @@ def backward_pass(
     unreached = [tensor for tensor, gradient in found.items() if gradient is None]
     if unreached:
         raise InputError(f"{' and '.join(begin)} does not depend on {' and '.join(unreached)}")
-    gradients = {tensor: gradient for tensor, gradient in found.items() if gradient is not None}
-    return BackwardPass(writer.nodes, writer.constants, gradients, builder.switches)
+    return {tensor: gradient for tensor, gradient in found.items() if gradient is not None}
 
 
 def _between(nodes: Sequence[Node], to: Iterable[str], begin: Iterable[str]) -> list[Node]:
@@ -111,7 +91,6 @@ class _Builder:
         self._write, self._ways = writer, ways
         self.arriving: dict[str, list[str]] = {}
         self.missing: dict[str, int] = {}
-        self.switches: dict[int, str] = {}
 
     def gradient(self, tensor: str) -> str | None:
         """All that arrives there, added up."""
@@ -166,6 +145,7 @@ class _Builder:
     def _switches(self, node: Node) -> str:
         if len(node.outputs) > 1 and node.outputs[1]:
             return node.outputs[1]
-        if node.index not in self.switches:
-            self.switches[node.index] = self._write.free(f"{node.outputs[0]}/switches")
-        return self.switches[node.index]
+        known = self._write.switches
+        if node.index not in known:
+            known[node.index] = self._write.free(f"{node.outputs[0]}/switches")
+        return known[node.index]

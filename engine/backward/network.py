@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
+import numpy as np
 import onnx
-from onnx import inliner
+from onnx import helper, inliner
 
 from ...importers.opset import opset, with_opset
 from ..model import Model
 from .branches import without_settled_branches
-from .build import BackwardPass
+from .writer import Writer
 
 OLDEST = 17  # operator set of what is written: ScatterElements that adds, and axes as inputs, are newer than most files
 
@@ -31,49 +32,53 @@ def prepared(model: Model) -> Model:
     return without_settled_branches(ready)
 
 
-def with_switches(proto: onnx.ModelProto, passed: BackwardPass) -> list[onnx.NodeProto]:
-    """The forward nodes; those MaxPools whose switches are read give them."""
-    nodes = []
-    for index, node in enumerate(proto.graph.node):
-        if index in passed.switches:
-            changed = onnx.NodeProto()
-            changed.CopyFrom(node)
-            del changed.output[1:]
-            changed.output.append(passed.switches[index])
-            node = changed
-        nodes.append(node)
-    return nodes
-
-
 def joined(
-    proto: onnx.ModelProto,
-    passed: BackwardPass,
-    more: Sequence[onnx.NodeProto],  # between the two, and behind
-    constants: Iterable[onnx.TensorProto],
-    inputs: Iterable[onnx.ValueInfoProto],  # besides the image
-    outputs: Iterable[onnx.ValueInfoProto],
+    model: Model,  # prepared
+    writer: Writer,
+    inputs: Iterable[onnx.ValueInfoProto],  # besides the network's own
+    outputs: Sequence[onnx.ValueInfoProto],
     name: str,
 ) -> onnx.ModelProto:
-    """One model of both passes; nodes that nothing reads are left out."""
+    """One model of the network and of what was written; nodes that nothing reads are left out.
+
+    It takes any number of images where the network does, all of the size that the model is loaded for.
+    """
+    proto = model.proto
     made = onnx.ModelProto(ir_version=max(proto.ir_version, 8), producer_name="onnxray")
     made.opset_import.extend(proto.opset_import)
-    graph, outputs = made.graph, list(outputs)
+    made.metadata_props.extend(proto.metadata_props)
+    graph = made.graph
     graph.name = name
-    nodes = _sorted([*with_switches(proto, passed), *more, *passed.nodes])
     needed, kept = {output.name for output in outputs}, []
-    for node in reversed(nodes):
+    for node in reversed(_sorted([*_with_switches(proto, writer), *writer.nodes])):
         if not needed.isdisjoint(node.output):
             kept.append(node)
             needed.update(node.input)
     graph.node.extend(reversed(kept))
-    graph.initializer.extend(
-        tensor for tensor in (*proto.graph.initializer, *constants, *passed.constants) if tensor.name in needed
-    )
-    stored = {tensor.name for tensor in graph.initializer}
-    graph.input.extend(value for value in proto.graph.input if value.name not in stored)
-    graph.input.extend(inputs)
+    stored = (tensor for tensor in (*proto.graph.initializer, *writer.constants) if tensor.name in needed)
+    graph.initializer.extend(stored)
+    graph.input.extend([*_own_inputs(model), *inputs])
     graph.output.extend(outputs)
     return made
+
+
+def _own_inputs(model: Model) -> Iterator[onnx.ValueInfoProto]:
+    any_number = model.session().batching.fixed is None
+    for name, shape in model.input_shapes.items():
+        dtype = helper.np_dtype_to_tensor_dtype(np.dtype(model.graph.types[name].dtype))
+        yield helper.make_tensor_value_info(name, dtype, ["N", *shape[1:]] if any_number else shape)
+
+
+def _with_switches(proto: onnx.ModelProto, writer: Writer) -> Iterator[onnx.NodeProto]:
+    """The forward nodes; those MaxPools whose switches are read give them."""
+    for index, node in enumerate(proto.graph.node):
+        if index in writer.switches:
+            changed = onnx.NodeProto()
+            changed.CopyFrom(node)
+            del changed.output[1:]
+            changed.output.append(writer.switches[index])
+            node = changed
+        yield node
 
 
 def _sorted(nodes: Sequence[onnx.NodeProto]) -> list[onnx.NodeProto]:

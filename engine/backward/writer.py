@@ -16,6 +16,7 @@ class Writer:
     def __init__(self, taken: Iterable[str]) -> None:
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
+        self.switches: dict[int, str] = {}  # number of a MaxPool -> the name that its second output must have
         self._taken = set(taken)
         self._known: dict[Any, str] = {}  # what a small constant holds -> its name
 

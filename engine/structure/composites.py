@@ -98,10 +98,10 @@ def _activation(graph: Graph, chain: list[Node], source: str, value: Value) -> t
         opset_imports=[helper.make_opsetid("", graph.opset)],
     )
     try:
-        outputs: Any = ReferenceEvaluator(proto).run(None, {source: _SAMPLES})
+        made_of_samples: Any = ReferenceEvaluator(proto).run(None, {source: _SAMPLES})
     except (RuntimeError, TypeError, ValueError, KeyError, onnx.checker.ValidationError):
         return "", {}
-    (found,) = outputs
+    (found,) = made_of_samples
     if found.shape != _SAMPLES.shape:
         return "", {}
     matches = (name for name, known in _catalogue().items() if np.allclose(found, known, 1e-6, _TOLERANCE))

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnxray
+import onnxruntime
 import pytest
 import tiny_models
 from onnxray.cli.attributions import OPTIONS
@@ -227,3 +228,29 @@ def test_maps_are_checked(network: Path, photos: Path, tmp_path: Path, cli: Run)
     code, out, _ = cli("explain", network, photos / "0.png", *words, "--json")
     assert code == 0
     assert [row["name"] for row in json.loads(out)["checks"]][:2] == ["completeness gap", "deletion AUC"]
+
+
+def test_export_writes_the_model(network: Path, tmp_path: Path, cli: Run) -> None:
+    heat = tmp_path / "heat.onnx"
+    code, out, err = cli("explain", network, "--method", "saliency", "--target", "1", "--export", heat)
+    assert code == 0 and "heatmap [N, 8, 8]" in out and "target [targets]" in out, err
+    batch = np.random.default_rng(0).normal(size=(2, 1, 8, 8)).astype(np.float32)
+    session = onnxruntime.InferenceSession(heat, providers=["CPUExecutionProvider"])
+    maps, explained = session.run(["heatmap", "explained"], {session.get_inputs()[0].name: batch})
+    assert maps.shape == (2, 8, 8) and maps.min() >= 0 < maps.max() and explained.tolist() == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--export", "heat.txt"), "--export expects a file name that ends in .onnx, found heat.txt"),
+        (("--export", "nowhere/heat.onnx"), "the folder of --export nowhere/heat.onnx does not exist"),
+        (("--export", "heat.onnx", "--steps", "3"), "--export has no place for --steps"),
+        (("--export", "heat.onnx", "--method", "rise"), "--export of --method expects saliency"),
+        (("--export", "heat.onnx", "--target", "relu1:1"), "--export expects one class as --target, found relu1:1"),
+        ((), "expected an image to explain, found none; --export needs none"),
+    ],
+)
+def test_one_line_for_what_cannot_be_exported(options: tuple[str, ...], message: str, network: Path, cli: Run) -> None:
+    code, out, err = cli("explain", network, *options)
+    assert (code, out) == (2, "") and message in err and err.count("\n") == 1
