@@ -12,6 +12,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .engine.backward.heat_map import heat_map_model as heat_map_model
+    from .engine.backward.projections import projections as projections
     from .engine.checkup.checkup import checkup as checkup
     from .engine.gradient.certificate import certify as certify
     from .engine.methods.activations import activations as activations
@@ -103,6 +105,8 @@ _PUBLIC = {
     "pointing_game": ".engine.metrics.pointing_game",
     "sanity_check": ".engine.metrics.check",
     "checkup": ".engine.checkup.checkup",
+    "heat_map_model": ".engine.backward.heat_map",
+    "projections": ".engine.backward.projections",
     "Box": ".engine.targets",
     "Channel": ".engine.targets",
     "ClassProbability": ".engine.targets",

@@ -19,6 +19,7 @@ VERBS: dict[str, str] = {
     "predict": "Top classes of images.",
     "explain": "Which pixels an answer depends on: gradients, CAMs, LRP, masks …, and whether the maps hold.",
     "occlude": "Where a patch that covers the image costs the answer most.",
+    "deconvnet": "What a layer's units answer to in images, run back to the pixels.",
     "checkup": "What is wrong with a trained network: dead, stuck and duplicate filters, aliasing.",
     "report": "One offline HTML page with all of it.",
     "certify": "Whether gradients can be trusted: torch's copy of the network against onnxruntime.",

@@ -144,6 +144,8 @@ def test_forward_verbs_never_import_torch(tmp_path: Path) -> None:
         ["predict", model, picture],
         ["activations", model, picture, "-o", out],
         ["checkup", model, "--images", picture, "-o", f"{out}.png"],
+        ["deconvnet", model, picture, "--layer", "relu1", "-o", f"{out}.units.png"],
+        ["explain", model, "--method", "saliency", "--export", f"{out}.heat.onnx"],
         ["convert", model, "-o", f"{out}.onnx"],
         ["report", model, "-o", f"{out}.report.html"],
     ]

@@ -49,17 +49,40 @@ def joined(
     made.metadata_props.extend(proto.metadata_props)
     graph = made.graph
     graph.name = name
-    needed, kept = {output.name for output in outputs}, []
-    for node in reversed(_sorted([*_with_switches(proto, writer), *writer.nodes])):
-        if not needed.isdisjoint(node.output):
-            kept.append(node)
-            needed.update(node.input)
-    graph.node.extend(reversed(kept))
+    graph.node.extend(_needed([*_with_switches(proto, writer), *writer.nodes], outputs))
+    needed = {*(name for node in graph.node for name in node.input), *(output.name for output in outputs)}
     stored = (tensor for tensor in (*proto.graph.initializer, *writer.constants) if tensor.name in needed)
     graph.initializer.extend(stored)
     graph.input.extend([*_own_inputs(model), *inputs])
     graph.output.extend(outputs)
     return made
+
+
+def only_written(
+    model: Model, writer: Writer, inputs: Sequence[onnx.ValueInfoProto], outputs: Sequence[onnx.ValueInfoProto]
+) -> onnx.ModelProto:
+    """What was written as a model of its own, with the file's weights that it reads."""
+    proto = model.proto
+    made = onnx.ModelProto(ir_version=max(proto.ir_version, 8), producer_name="onnxray")
+    made.opset_import.extend(proto.opset_import)
+    made.graph.name = "backward"
+    made.graph.node.extend(_needed(writer.nodes, outputs))
+    read = {name for node in made.graph.node for name in node.input}
+    stored = (tensor for tensor in (*proto.graph.initializer, *writer.constants) if tensor.name in read)
+    made.graph.initializer.extend(stored)
+    made.graph.input.extend(inputs)
+    made.graph.output.extend(outputs)
+    return made
+
+
+def _needed(nodes: Sequence[onnx.NodeProto], outputs: Iterable[onnx.ValueInfoProto]) -> list[onnx.NodeProto]:
+    """Those that the outputs depend on, each behind those that make what it reads."""
+    wanted, kept = {output.name for output in outputs}, []
+    for node in reversed(_sorted(nodes)):
+        if not wanted.isdisjoint(node.output):
+            kept.append(node)
+            wanted.update(node.input)
+    return kept[::-1]
 
 
 def _own_inputs(model: Model) -> Iterator[onnx.ValueInfoProto]:

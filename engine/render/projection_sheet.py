@@ -1,0 +1,77 @@
+"""projection_sheet: what units answer to, beside the parts of the images in which they do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from .heatmap import HEADER, write_header
+from .image_grid import image_grid
+
+if TYPE_CHECKING:
+    from ..backward.projections import Projections
+
+MOST_UNITS = 16  # on one sheet
+_TILE, _GAP = 112, 6  # pixels
+_SPREAD = 99.5  # percentile of magnitudes that becomes black or white
+_COARSE = 4  # pixels a pixel from which they are drawn as squares
+
+
+def projection_sheet(found: Projections, title: str, units: Sequence[int] | None = None) -> Image.Image:
+    """A row a unit: the parts of its images, and under each what the unit answers to there.
+
+    A unit run back is drawn as colours around mid-grey, each on its own scale; both are cut to what the place can see.
+    """
+    shown = list(dict.fromkeys(found.units if units is None else units))[:MOST_UNITS]
+    rows = {unit: [row for row, other in enumerate(found.units) if other == unit] for unit in shown}
+    columns = max((len(numbers) for numbers in rows.values()), default=1)
+    grids = [_row(found, numbers, columns) for numbers in rows.values()]
+    subtitle = f"{found.layer}: parts of images, and what the unit answers to in them, each on its own scale"
+    width = max([grid.width for grid in grids], default=_TILE)
+    sheet = Image.new("RGB", (max(width, 3 * _TILE), HEADER + sum(grid.height for grid in grids)), "white")
+    write_header(sheet, title, subtitle)
+    top = HEADER
+    for grid in grids:
+        sheet.paste(grid, (0, top))
+        top += grid.height
+    return sheet
+
+
+def _row(found: Projections, numbers: Sequence[int], columns: int) -> Image.Image:
+    parts = [_part(found, row) for row in numbers]
+    patches = [_tile(found.pictures[found.picture_of[row]][part]) for row, part in zip(numbers, parts, strict=True)]
+    answers = [_tile(_colours(found.maps[row][:, *part])) for row, part in zip(numbers, parts, strict=True)]
+    words = [f"{found.units[row]}: {found.activations[row]:.3g}\n{Path(found.images[row]).name}" for row in numbers]
+    missing = [np.full((_TILE, _TILE, 3), 255, np.uint8)] * (columns - len(numbers))
+    planes = np.stack([*patches, *missing, *answers, *missing])
+    captions = [*words, *[""] * (len(planes) - len(words))]
+    return image_grid(planes, columns=columns, gap=_GAP, scale=1, captions=captions)
+
+
+def _part(found: Projections, row: int) -> tuple[slice, slice]:
+    top, left, bottom, right = found.boxes[row]
+    return slice(top, bottom), slice(left, right)
+
+
+def _colours(planes: np.ndarray) -> np.ndarray:  # [C, H, W] -> [H, W, 3] uint8
+    """Zero is mid-grey; nearly the largest magnitudes are black and white."""
+    magnitudes = np.abs(planes[planes != 0])
+    most = np.percentile(magnitudes, _SPREAD) if magnitudes.size else 1.0
+    levels = np.clip(127.5 * (1 + np.moveaxis(planes, 0, -1) / most), 0, 255).astype(np.uint8)
+    return np.broadcast_to(levels, (*levels.shape[:2], 3))
+
+
+def _tile(pixels: np.ndarray) -> np.ndarray:  # [h, w, 3] uint8 -> [_TILE, _TILE, 3]
+    """As large as fits, in the middle."""
+    height, width = pixels.shape[:2]
+    scale = _TILE / max(height, width)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    way = Image.Resampling.NEAREST if scale > _COARSE else Image.Resampling.BICUBIC
+    tile = Image.new("RGB", (_TILE, _TILE), "white")
+    picture = Image.fromarray(np.ascontiguousarray(pixels)).resize(size, way)
+    tile.paste(picture, ((_TILE - size[0]) // 2, (_TILE - size[1]) // 2))
+    return np.asarray(tile)
