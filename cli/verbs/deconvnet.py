@@ -106,7 +106,7 @@ def _draw(found: Projections, model: Model, path: Path) -> str:
 
 def _write(sheet: Image.Image, path: Path) -> None:
     buffer = io.BytesIO()
-    sheet.save(buffer, "PNG", optimize=True)
+    sheet.save(buffer, "PNG")
     write_bytes(path, buffer.getvalue())
 
 
