@@ -1,5 +1,5 @@
-"""All units of a layer run back to one image: ours on onnxruntime, many at once, against Captum's Deconvolution, a unit at
-a time (bar 5), on as many units as it does in a while; and how long all 512 of SqueezeNet 1.1's last fire module take.
+"""Units of a layer run back to one image: ours on onnxruntime, many at once, against Captum's Deconvolution, one at a time
+(bar 5); and how long all 512 of SqueezeNet 1.1's last fire module take.
 
     python benchmarks/deconvnet.py
 """
@@ -38,9 +38,8 @@ def main() -> bool:
         times = sides.seconds("few", ROUNDS)
         ratio = float(np.median(times[:, 0] / times[:, 1]))
         print(f"the maps are {apart:.1g} of their length apart")
-        print(
-            f"{FEW} units: Captum {times[:, 0].min():.2f} s, ours {times[:, 1].min():.2f} s   ratio {ratio:.1f} (bar {BAR})"
-        )
+        their_time, our_time = times.min(0)
+        print(f"{FEW} units: Captum {their_time:.2f} s, ours {our_time:.2f} s   ratio {ratio:.1f} (bar {BAR})")
         (_, all_units) = sides.answers("all")
         print(f"all {UNITS} units of an image: {all_units:.1f} s")
     return ratio < BAR
