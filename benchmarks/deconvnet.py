@@ -1,4 +1,4 @@
-"""Units of a layer run back to one image: ours on onnxruntime, many at once, against Captum's Deconvolution, one at a time
+"""Units of a layer run back to one image: ours on onnxruntime, many at once, against Captum one at a time
 (bar 5); and how long all 512 of SqueezeNet 1.1's last fire module take.
 
     python benchmarks/deconvnet.py
