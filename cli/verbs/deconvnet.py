@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ...engine.model import Model
-from ...engine.render.projection_sheet import MOST_UNITS, projection_sheet
+from ...engine.model import Model, load
+from ...engine.render.projection_sheet import MOST_UNITS, evolution_sheet, projection_sheet
 from ...engine.results import write_bytes
 from ...importers.errors import InputError
 from .. import explanation
@@ -36,6 +36,13 @@ def deconvnet(
         str, typer.Option(help="top9: those that rise highest; all; or channels by number: 3,17,40.")
     ] = "top9",
     images_per_unit: Annotated[int, typer.Option(min=1, help="In which a unit is strongest.")] = 9,
+    checkpoints: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help="The same network at an earlier time, oldest first, again for more: a column each, MODEL's the last.",
+        ),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="A .png of 16 units, or a folder for all. [default: NAME.deconvnet.png]"),
@@ -53,6 +60,9 @@ def deconvnet(
     from ...engine.backward.projections import projections
 
     explanation.check_outputs(images, output, save)
+    earlier = [_checkpoint(path, model) for path in checkpoints or ()]
+    if earlier and json_:
+        raise InputError("--checkpoints draws a sheet: --json has no place for several networks")
     with interruptible() as interrupt, progress_bar("units") as bar:
         found = projections(
             model,
@@ -67,7 +77,14 @@ def deconvnet(
         found.save(save)
     if json_:
         print(json.dumps(found.to_json(), indent=1))
-    if output is not None or not json_:
+    if earlier and found.units:
+        shown = list(dict.fromkeys(found.units))
+        states = [projections(one, images, layer, units=shown, images_per_unit=1, memory=memory) for one in earlier]
+        sheet = evolution_sheet([*states, found], [*(one.name for one in earlier), model.name], _title(model))
+        path = output or Path(f"{model.name}.evolution.png")
+        _write(sheet, path)
+        print(path)
+    elif output is not None or not json_:
         written = _draw(found, model, output or Path(f"{model.name}.deconvnet.png"))
         print(written, file=sys.stderr if json_ else sys.stdout)
     _say(found, model)
@@ -90,7 +107,7 @@ def _draw(found: Projections, model: Model, path: Path) -> str:
     units = list(dict.fromkeys(found.units))
     if not units:
         return "no picture: none of these units rises above 0 in these images"
-    title = f"What units answer to: {model.name}"
+    title = _title(model)
     if path.suffix.lower() == ".png":
         _write(projection_sheet(found, title), path)
         more = (
@@ -102,6 +119,17 @@ def _draw(found: Projections, model: Model, path: Path) -> str:
     for some in sheets:
         _write(projection_sheet(found, title, some), path / f"units_{some[0]:04}_to_{some[-1]:04}.png")
     return f"{len(sheets)} sheets in {path}"
+
+
+def _title(model: Model) -> str:
+    return f"What units answer to: {model.name}"
+
+
+def _checkpoint(path: Path, model: Model) -> Model:
+    """Which takes images as the model does."""
+    found = load(path)
+    found.spec = model.spec
+    return found
 
 
 def _write(sheet: Image.Image, path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,10 +28,51 @@ def projection_sheet(found: Projections, title: str, units: Sequence[int] | None
     A unit run back is drawn as colours around mid-grey, each on its own scale; both are cut to what the place can see.
     """
     shown = list(dict.fromkeys(found.units if units is None else units))[:MOST_UNITS]
-    rows = {unit: [row for row, other in enumerate(found.units) if other == unit] for unit in shown}
-    columns = max((len(numbers) for numbers in rows.values()), default=1)
-    grids = [_row(found, numbers, columns) for numbers in rows.values()]
-    subtitle = f"{found.layer}: parts of images, and what the unit answers to in them, each on its own scale"
+    rows = [[_Cell.of(found, row, Path(found.images[row]).name) for row in _rows(found, unit)] for unit in shown]
+    return _sheet(
+        rows, title, f"{found.layer}: parts of images, and what the unit answers to in them, each on its own scale"
+    )
+
+
+def evolution_sheet(states: Sequence[Projections], names: Sequence[str], title: str) -> Image.Image:
+    """A row a unit, a column a state of the network: where the unit is strongest, and what it answers to there."""
+    units = list(dict.fromkeys(unit for found in states for unit in found.units))[:MOST_UNITS]
+    rows = [
+        [
+            _Cell.of(found, row, name) if (row := next(iter(_rows(found, unit)), None)) is not None else None
+            for found, name in zip(states, names, strict=True)
+        ]
+        for unit in units
+    ]
+    return _sheet(
+        rows, title, f"{states[-1].layer}: the part where the unit is strongest, and what it answers to there"
+    )
+
+
+def _rows(found: Projections, unit: int) -> list[int]:
+    return [row for row, other in enumerate(found.units) if other == unit]
+
+
+@dataclass(frozen=True)
+class _Cell:
+    patch: np.ndarray  # [_TILE, _TILE, 3] uint8
+    answer: np.ndarray
+    words: str
+
+    @classmethod
+    def of(cls, found: Projections, row: int, name: str) -> _Cell:
+        part = _part(found, row)
+        patch = _tile(found.pictures[found.picture_of[row]][part])
+        return cls(
+            patch,
+            _tile(_colours(found.maps[row][:, *part])),
+            f"{found.units[row]}: {found.activations[row]:.3g}\n{name}",
+        )
+
+
+def _sheet(rows: Sequence[Sequence[_Cell | None]], title: str, subtitle: str) -> Image.Image:
+    columns = max((len(row) for row in rows), default=1)
+    grids = [_grid(row, columns) for row in rows]
     width = max([grid.width for grid in grids], default=_TILE)
     sheet = Image.new("RGB", (max(width, 3 * _TILE), HEADER + sum(grid.height for grid in grids)), "white")
     write_header(sheet, title, subtitle)
@@ -41,14 +83,12 @@ def projection_sheet(found: Projections, title: str, units: Sequence[int] | None
     return sheet
 
 
-def _row(found: Projections, numbers: Sequence[int], columns: int) -> Image.Image:
-    parts = [_part(found, row) for row in numbers]
-    patches = [_tile(found.pictures[found.picture_of[row]][part]) for row, part in zip(numbers, parts, strict=True)]
-    answers = [_tile(_colours(found.maps[row][:, *part])) for row, part in zip(numbers, parts, strict=True)]
-    words = [f"{found.units[row]}: {found.activations[row]:.3g}\n{Path(found.images[row]).name}" for row in numbers]
-    missing = [np.full((_TILE, _TILE, 3), 255, np.uint8)] * (columns - len(numbers))
-    planes = np.stack([*patches, *missing, *answers, *missing])
-    captions = [*words, *[""] * (len(planes) - len(words))]
+def _grid(row: Sequence[_Cell | None], columns: int) -> Image.Image:
+    """The patches, and under them the answers."""
+    blank = _Cell(*[np.full((_TILE, _TILE, 3), 255, np.uint8)] * 2, "")
+    cells = [cell or blank for cell in [*row, *[None] * (columns - len(row))]]
+    planes = np.stack([*(cell.patch for cell in cells), *(cell.answer for cell in cells)])
+    captions = [*(cell.words for cell in cells), *[""] * len(cells)]
     return image_grid(planes, columns=columns, gap=_GAP, scale=1, captions=captions)
 
 

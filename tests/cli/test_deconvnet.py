@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from onnxray.engine.backward.projections import projections
 from onnxray.engine.model import load
+from PIL import Image
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -43,3 +44,15 @@ def test_one_line_for_what_cannot_be(
 ) -> None:
     code, out, err = cli("deconvnet", network, photos, *options)
     assert (code, out) == (2, "") and message in err and err.count("\n") == 1
+
+
+def test_checkpoints_are_columns(network: Path, photos: Path, tmp_path: Path, cli: Run) -> None:
+    earlier = tmp_path / "earlier.onnx"
+    earlier.write_bytes(network.read_bytes())
+    options = ("--layer", "relu1", "--units", "0,1", "--checkpoints", earlier, "--checkpoints", earlier)
+    code, out, err = cli("deconvnet", network, photos, *options, "-o", tmp_path / "evolution.png")
+    assert code == 0 and "evolution.png" in out, err
+    with Image.open(tmp_path / "evolution.png") as sheet:
+        assert sheet.width >= 3 * 112
+    code, out, err = cli("deconvnet", network, photos, "--layer", "relu1", "--checkpoints", tmp_path / "none.onnx")
+    assert (code, out) == (2, "") and err.count("\n") == 1
