@@ -2,8 +2,8 @@
 from when on?
 
     python examples/train_checkpoints.py IMAGES.idx3-ubyte.gz LABELS.idx1-ubyte.gz digits/
-    onnxray deconvnet digits/step_2000.onnx digits/photos --layer /4/Relu --units 0,1,2,3,4,5,6,7 --scale 1/255 --mean 0 \
-        $(ls digits/step_*.onnx | sed '$d;s/^/--checkpoints /') -o evolution.png
+    onnxray deconvnet digits/step_2000.onnx digits/photos --layer /4/Relu --units 0,1,2,3,4,5,6,7 \
+        --scale 1/255 --mean 0 $(ls digits/step_*.onnx | sed '$d;s/^/--checkpoints /') -o evolution.png
 """
 
 from __future__ import annotations
