@@ -46,7 +46,6 @@ class Sweep:
             raise InputError(f"the network takes {fixed} images at a time, and positions are run as one or any number")
         self._one_by_one = fixed == 1  # what is run as a whole; windows do not mind
         self._graph, self._constants = model.torch().simplified([*wanted, *filter(None, [changed])])
-        self._module = fx.GraphModule(self._constants.used_in(self._graph), self._graph)
         (placeholder,) = (node for node in self._graph.nodes if node.op == "placeholder")
         end = self._graph.output_node()
         outputs: Any = end.args[0]
@@ -55,7 +54,6 @@ class Sweep:
         self.set_image(image)
         self._narrowed = self._narrow([channels.get(name) for name in wanted])
         end.args = (outputs[: len(wanted)],)
-        self._module = fx.GraphModule(self._constants.used_in(self._graph), self._graph)
 
     def _narrow(self, channels: Sequence[Sequence[int] | None]) -> list[Narrowed | None]:
         """For each output what it has left, where that is less than all."""
@@ -73,7 +71,7 @@ class Sweep:
 
     def set_image(self, image: np.ndarray) -> None:  # as large as the first
         """Another image, for the same positions."""
-        recorder = _Recorder(self._module)
+        recorder = _Recorder(self._graph, self._constants.used_in(self._graph))
         with torch.no_grad():
             recorder.run(to_torch(image, torch.float32))
         names = {node.name: node for node in self._graph.nodes}
@@ -140,9 +138,18 @@ def _groups(at: np.ndarray, tensors: Tensors, found: Any) -> list[np.ndarray]:
 
 
 class _Recorder(fx.Interpreter):
-    def __init__(self, module: fx.GraphModule) -> None:
-        super().__init__(module, garbage_collect_values=False)
+    """Keeps every value. It needs no module: to make one, fx writes and compiles Python code."""
+
+    def __init__(self, graph: fx.Graph, held: Mapping[str, Any]) -> None:
+        super().__init__(torch.nn.Module(), garbage_collect_values=False, graph=graph)
+        self._held = held  # constants and submodules by name
         self.values: dict[str, Any] = {}
+
+    def fetch_attr(self, target: str) -> Any:
+        return self._held[target]
+
+    def call_module(self, target: Any, args: Any, kwargs: Any) -> Any:
+        return self._held[target](*args, **kwargs)
 
     def run_node(self, n: fx.Node) -> Any:
         value = super().run_node(n)

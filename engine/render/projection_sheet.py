@@ -85,7 +85,8 @@ def _sheet(rows: Sequence[Sequence[_Cell | None]], title: str, subtitle: str) ->
 
 def _grid(row: Sequence[_Cell | None], columns: int) -> Image.Image:
     """The patches, and under them the answers."""
-    blank = _Cell(*[np.full((_TILE, _TILE, 3), 255, np.uint8)] * 2, "")
+    white = np.full((_TILE, _TILE, 3), 255, np.uint8)
+    blank = _Cell(white, white, "")
     cells = [cell or blank for cell in [*row, *[None] * (columns - len(row))]]
     planes = np.stack([*(cell.patch for cell in cells), *(cell.answer for cell in cells)])
     captions = [*(cell.words for cell in cells), *[""] * len(cells)]
