@@ -10,7 +10,7 @@ from functools import cache
 import torch
 from onnxray.engine.batching import resident_bytes
 
-WARM_UP, CALLS, ROUNDS = 30, 100, 3
+WARM_UP, CALLS, ROUNDS = 10, 100, 3
 
 
 class _Mallinfo2(ctypes.Structure):

@@ -39,8 +39,8 @@ def by_torch(model: Model, layer: str, image: np.ndarray, units: np.ndarray) -> 
     [
         ("models/caffe/lenet_mnist/lenet_iter_10000.caffemodel", 1),
         ("models/caffe/cifar10_quick/cifar10_quick_iter_5000.caffemodel", 1),
-        ("models/derived/resnet20_cifar10.onnx", 4),
-        ("models/derived/squeezenet1.1.onnx", 9),
+        ("models/derived/resnet20_cifar10.onnx", 9),
+        ("models/derived/squeezenet1.1.onnx", 17),
     ],
 )
 def test_layers_of_real_files(file: str, every: int, shared: Shared) -> None:
