@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import sys
 from collections.abc import Sequence
@@ -16,7 +15,7 @@ from rich.table import Table
 from ..engine import quantities
 from ..engine.methods import ATTRIBUTIONS
 from ..engine.render.comparison import Panel, comparison_sheet
-from ..engine.results import file_name, saved_files, write_bytes
+from ..engine.results import file_name, saved_files, write_png
 from ..importers.errors import InputError
 from .attributions import Results
 from .console import table_console
@@ -170,12 +169,12 @@ def _draw(results: Results, network: str, path: Path) -> str:
     """Write one picture, or into a folder one an image; returns what was written."""
     rows = len(results.found[0].images)
     if path.suffix.lower() == ".png":
-        _write(_sheet(results, network, range(min(rows, _SHEET))), path)
+        write_png(path, _sheet(results, network, range(min(rows, _SHEET))))
         more = f" (the first {_SHEET} of {rows}; -o FOLDER draws all)" if rows > _SHEET else ""
         return f"{path}{more}"
     path.mkdir(parents=True, exist_ok=True)
     for row, image in enumerate(results.found[0].images):
-        _write(_sheet(results, network, [row]), path / f"{row + 1:03}_{file_name(Path(image).stem)}.png")
+        write_png(path / f"{row + 1:03}_{file_name(Path(image).stem)}.png", _sheet(results, network, [row]))
     return f"{rows} pictures in {path}"
 
 
@@ -197,9 +196,3 @@ def _panels(results: Results, row: int) -> list[Panel]:
 def _panel(result: Attribution, title: str) -> Panel:
     (heat,) = result.heats()
     return Panel(heat, f"{title}\n{heat.extent(result.units)}", result.smooth)
-
-
-def _write(picture: Image.Image, path: Path) -> None:
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG", optimize=True)
-    write_bytes(path, buffer.getvalue())

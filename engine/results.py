@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import io
 import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..importers.errors import InputError
+
+if TYPE_CHECKING:
+    import PIL.Image
 
 _LONGEST_NAME = 150  # bytes; file systems end at 255, and numbers and suffixes are added
 
@@ -84,6 +88,13 @@ def write_bytes(path: str | Path, data: bytes) -> None:
     """As `write_text`, for bytes. Raises InputError when there is no such folder or it may not be written to."""
     with _whole_file(Path(path)) as temporary:
         temporary.write_bytes(data)
+
+
+def write_png(path: str | Path, picture: PIL.Image.Image) -> None:
+    """As `write_text`, for a picture."""
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG", optimize=True)
+    write_bytes(path, buffer.getvalue())
 
 
 @contextlib.contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import sys
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from ...engine.methods.activations import activations as layer_answers
 from ...engine.model import Model
 from ...engine.render.layer_card import MOST_CELLS, Card, layer_card
 from ...engine.render.surface import surface as landscape
-from ...engine.results import file_name, write_bytes
+from ...engine.results import file_name, write_png
 from ...engine.session import Session
 from ...importers.errors import InputError
 from ..console import end_of, table_console
@@ -140,9 +139,7 @@ def _write(found: Activations, folder: Path, look: _Look) -> int:
             pictures[f"{name}_surface_{look.surface}.png"] = _landscape(layer, look.surface, look.colormap)
     folder.mkdir(parents=True, exist_ok=True)
     for name, picture in pictures.items():
-        buffer = io.BytesIO()
-        picture.save(buffer, "PNG", optimize=True)
-        write_bytes(folder / name, buffer.getvalue())
+        write_png(folder / name, picture)
     found.save(folder / "activations")
     return len(pictures)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,7 +15,7 @@ from ...engine.checkup.findings import KINDS, Checkup, Finding
 from ...engine.checkup.samples import samples
 from ...engine.model import Model
 from ...engine.render.checkup_sheet import checkup_sheet
-from ...engine.results import write_bytes
+from ...engine.results import write_png
 from ...importers.errors import InputError
 from ..console import end_of, table_console
 from ..images import MemoryOption, keep_images, progress_bar, warn_assumed, warn_skipped
@@ -57,9 +56,7 @@ def checkup(
     with progress_bar("checkup") as progress:
         found = check_up(model, images, layer or None, session=session, progress=progress)
     if output is not None:
-        buffer = io.BytesIO()
-        checkup_sheet(found, samples(model, found, images, session=session)).save(buffer, "PNG", optimize=True)
-        write_bytes(output, buffer.getvalue())
+        write_png(output, checkup_sheet(found, samples(model, found, images, session=session)))
     if json_:
         print(json.dumps(found.to_json(), indent=1))
     else:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +12,7 @@ import typer
 
 from ...engine.model import Model, load
 from ...engine.render.projection_sheet import MOST_UNITS, evolution_sheet, projection_sheet
-from ...engine.results import write_bytes
+from ...engine.results import write_png
 from ...importers.errors import InputError
 from .. import explanation
 from ..images import ImagesArgument, MemoryOption, progress_bar, warn_assumed, warn_skipped
@@ -20,8 +20,6 @@ from ..interrupt import INTERRUPTED, interruptible
 from ..options import takes_model
 
 if TYPE_CHECKING:
-    from PIL import Image
-
     from ...engine.backward.projections import Projections
 
 _NAMED = 20  # units in a message
@@ -78,12 +76,7 @@ def deconvnet(
     if json_:
         print(json.dumps(found.to_json(), indent=1))
     if earlier and found.units:
-        shown = list(dict.fromkeys(found.units))
-        states = [projections(one, images, layer, units=shown, images_per_unit=1, memory=memory) for one in earlier]
-        sheet = evolution_sheet([*states, found], [*(one.name for one in earlier), model.name], _title(model))
-        path = output or Path(f"{model.name}.evolution.png")
-        _write(sheet, path)
-        print(path)
+        print(_draw_evolution(found, model, earlier, images, memory, output or Path(f"{model.name}.evolution.png")))
     elif output is not None or not json_:
         written = _draw(found, model, output or Path(f"{model.name}.deconvnet.png"))
         print(written, file=sys.stderr if json_ else sys.stdout)
@@ -109,7 +102,7 @@ def _draw(found: Projections, model: Model, path: Path) -> str:
         return "no picture: none of these units rises above 0 in these images"
     title = _title(model)
     if path.suffix.lower() == ".png":
-        _write(projection_sheet(found, title), path)
+        write_png(path, projection_sheet(found, title))
         more = (
             f" (the first {MOST_UNITS} of {len(units)} units; -o FOLDER draws all)" if len(units) > MOST_UNITS else ""
         )
@@ -117,8 +110,20 @@ def _draw(found: Projections, model: Model, path: Path) -> str:
     path.mkdir(parents=True, exist_ok=True)
     sheets = [units[start : start + MOST_UNITS] for start in range(0, len(units), MOST_UNITS)]
     for some in sheets:
-        _write(projection_sheet(found, title, some), path / f"units_{some[0]:04}_to_{some[-1]:04}.png")
+        write_png(path / f"units_{some[0]:04}_to_{some[-1]:04}.png", projection_sheet(found, title, some))
     return f"{len(sheets)} sheets in {path}"
+
+
+def _draw_evolution(
+    found: Projections, model: Model, earlier: Sequence[Model], images: list[str], memory: str | None, path: Path
+) -> Path:
+    """One sheet of the same units in all states of the network."""
+    from ...engine.backward.projections import projections
+
+    units = list(dict.fromkeys(found.units))
+    states = [projections(one, images, found.layer, units=units, images_per_unit=1, memory=memory) for one in earlier]
+    write_png(path, evolution_sheet([*states, found], [*(one.name for one in earlier), model.name], _title(model)))
+    return path
 
 
 def _title(model: Model) -> str:
@@ -130,12 +135,6 @@ def _checkpoint(path: Path, model: Model) -> Model:
     found = load(path)
     found.spec = model.spec
     return found
-
-
-def _write(sheet: Image.Image, path: Path) -> None:
-    buffer = io.BytesIO()
-    sheet.save(buffer, "PNG")
-    write_bytes(path, buffer.getvalue())
 
 
 def _say(found: Projections, model: Model) -> None:

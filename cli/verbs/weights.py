@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections import Counter
 from collections.abc import Sequence
@@ -10,7 +9,6 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from PIL import Image
 from rich import box
 from rich.table import Table
 from rich.text import Text
@@ -19,7 +17,7 @@ from ...engine import quantities
 from ...engine.model import Model
 from ...engine.render.filter_sheet import filter_sheet, kinds_text
 from ...engine.render.histogram import Histogram, histograms, sparkline
-from ...engine.results import file_name, write_bytes, write_text
+from ...engine.results import file_name, write_png, write_text
 from ...engine.structure.filters import FilterKinds, all_filters, filter_kinds, filters, first_layer
 from ...engine.structure.weights import WeightRow, WeightStatistics, export_weights, weight_statistics
 from ..console import end_of, table_console
@@ -113,22 +111,16 @@ def _draw(model: Model, layer: str | None, rows: Sequence[WeightRow], kinds: Fil
     count = 0
     for count, each in enumerate(sheets, 1):
         own = kinds if kinds is not None and each.channels else None
-        _save(filter_sheet(each, own), folder / f"{count:03d}_{file_name(each.weight)}.png")
+        write_png(folder / f"{count:03d}_{file_name(each.weight)}.png", filter_sheet(each, own))
     if rows:
         panels = [(row.name, Histogram(row.histogram, *_bounds(row))) for row in rows]
-        _save(histograms(panels, log=True), folder / "histograms.png")
+        write_png(folder / "histograms.png", histograms(panels, log=True))
     return count + bool(rows)
 
 
 def _bounds(row: WeightRow) -> tuple[float, float]:
     low, high = row.min or 0.0, row.max or 0.0
     return (low, high) if high > low else (low - 0.5, low + 0.5)
-
-
-def _save(picture: Image.Image, path: Path) -> None:
-    buffer = io.BytesIO()
-    picture.save(buffer, "png")
-    write_bytes(path, buffer.getvalue())
 
 
 def _print(

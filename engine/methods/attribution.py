@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,7 +12,7 @@ from PIL import Image
 
 from .. import quantities
 from ..render.heatmap import Heat, heat_sheet
-from ..results import Result, saved_files, write_bytes
+from ..results import Result, saved_files, write_png
 from ..targets import Target
 from .predict import Predictions
 
@@ -87,9 +86,7 @@ class Attribution(Result):
         stem = saved_files(path)[0].with_suffix("")
         for row, heat in enumerate(self.heats(), 1):
             for kind, pixels in (("map", heat.colours), ("overlay", heat.overlay)):
-                buffer = io.BytesIO()
-                Image.fromarray(pixels).save(buffer, "PNG")
-                write_bytes(stem.with_name(f"{stem.name}.{row}.{kind}.png"), buffer.getvalue())
+                write_png(stem.with_name(f"{stem.name}.{row}.{kind}.png"), Image.fromarray(pixels))
 
     def _caption(self, row: int, heat: Heat) -> tuple[str, str, str]:
         probability = "" if self.probabilities is None else f"probability {quantities.share(self.probabilities[row])}, "

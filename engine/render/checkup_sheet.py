@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from . import colormaps
-from .image_grid import Normalise, paint
+from .image_grid import Normalise, below_each_other, paint
 from .lettering import INK, MUTED, fitting, font
 
 if TYPE_CHECKING:
@@ -32,12 +32,8 @@ def checkup_sheet(found: Checkup, samples: Samples) -> Image.Image:
     head = _GAP + _PICTURE + _GAP
     width = max((_width(sample) for sample in samples.rows), default=0)
     rows = [_row(sample, max(width, _NARROWEST)) for sample in samples.rows]
-    sheet = Image.new("RGB", (max(width, _NARROWEST), head + sum(row.height for row in rows)), "white")
+    sheet = below_each_other(rows, head, least=_NARROWEST)
     _header(sheet, found, samples)
-    top = head
-    for row in rows:
-        sheet.paste(row, (0, top))
-        top += row.height
     return sheet
 
 

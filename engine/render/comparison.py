@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from .heatmap import FOOTER, HEADER, SIDE, Heat, write_header, write_legend
-from .image_grid import image_grid
+from .image_grid import below_each_other, image_grid
 
 _COLUMNS = 6
 _GAP = 8
@@ -38,13 +38,8 @@ def comparison_sheet(
     """Each picture with its maps behind it, in as many rows as it takes; then the next picture."""
     grids = [_grid(caption, row) for caption, row in zip(captions, panels, strict=True)]
     kinds = sorted({panel.heat.signed for row in panels for panel in row})
-    height = HEADER + sum(grid.height for grid in grids) + FOOTER * len(kinds)
-    sheet = Image.new("RGB", (grids[0].width, height), "white")
+    sheet = below_each_other(grids, HEADER, FOOTER * len(kinds))
     write_header(sheet, title, subtitle)
-    top = HEADER
-    for grid in grids:
-        sheet.paste(grid, (0, top))
-        top += grid.height
     for place, signed in enumerate(reversed(kinds), 1):
         low, high = _LEGENDS[signed]
         write_legend(sheet, signed, (low, high), sheet.height - place * FOOTER)

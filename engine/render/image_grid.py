@@ -50,6 +50,16 @@ def image_grid(
     return picture
 
 
+def below_each_other(pictures: Sequence[Image.Image], above: int, below: int = 0, least: int = 1) -> Image.Image:
+    """A white sheet of them, with so many free pixels above and below, at least so wide."""
+    width = max([least, *(picture.width for picture in pictures)])
+    sheet = Image.new("RGB", (width, above + sum(picture.height for picture in pictures) + below), "white")
+    for picture in pictures:
+        sheet.paste(picture, (0, above))
+        above += picture.height
+    return sheet
+
+
 def paint(
     planes: np.ndarray, colormap: str = "grey", normalise: Normalise = "each", zero_centred: bool = False
 ) -> np.ndarray:  # [K, H, W, 3] uint8

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from .heatmap import HEADER, write_header
-from .image_grid import image_grid
+from .image_grid import below_each_other, image_grid
 
 if TYPE_CHECKING:
     from ..backward.projections import Projections
@@ -73,13 +73,8 @@ class _Cell:
 def _sheet(rows: Sequence[Sequence[_Cell | None]], title: str, subtitle: str) -> Image.Image:
     columns = max((len(row) for row in rows), default=1)
     grids = [_grid(row, columns) for row in rows]
-    width = max([grid.width for grid in grids], default=_TILE)
-    sheet = Image.new("RGB", (max(width, 3 * _TILE), HEADER + sum(grid.height for grid in grids)), "white")
+    sheet = below_each_other(grids, HEADER, least=3 * _TILE)
     write_header(sheet, title, subtitle)
-    top = HEADER
-    for grid in grids:
-        sheet.paste(grid, (0, top))
-        top += grid.height
     return sheet
 
 
