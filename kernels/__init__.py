@@ -7,18 +7,24 @@ the extension was built with.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import cache
+from types import MappingProxyType
+
 BACKENDS = ("cuda", "cpu", "reference")  # the first that can is taken
 
 
-def backends() -> dict[str, str | None]:
+@cache
+def backends() -> Mapping[str, str | None]:
     """Each backend -> None where this machine has it, else why not."""
     from .build_info import build_info
 
     try:
         info = build_info()
     except ImportError as error:
-        return {"cuda": str(error), "cpu": str(error), "reference": None}
-    return {"cuda": None if info["cuda_devices"] else info["cuda_error"], "cpu": None, "reference": None}
+        return MappingProxyType({"cuda": str(error), "cpu": str(error), "reference": None})
+    cuda = None if info["cuda_devices"] else info["cuda_error"]
+    return MappingProxyType({"cuda": cuda, "cpu": None, "reference": None})
 
 
 def set_threads(threads: int) -> None:

@@ -25,14 +25,15 @@ def choose(**arrays: Array) -> str:
     forced = os.environ.get("ONNXRAY_BACKEND", "")
     if forced and forced not in BACKENDS:
         raise ValueError(f"ONNXRAY_BACKEND is {forced!r}, expected {', '.join(BACKENDS)} or nothing")
-    missing = backends()
-    refusals = {name: missing[name] or _refusal(name, arrays) for name in ([forced] if forced else BACKENDS)}
-    able = [name for name, reason in refusals.items() if reason is None]
-    if not able:
-        reasons = "; ".join(f"{name}: {reason}" for name, reason in refusals.items())
-        forces = " (ONNXRAY_BACKEND allows no other)" if forced else ""
-        raise ValueError(f"no backend takes these arrays{forces}: {reasons}")
-    return able[0]
+    missing, refusals = backends(), dict[str, str]()
+    for name in [forced] if forced else BACKENDS:
+        reason = missing[name] or _refusal(name, arrays)
+        if reason is None:
+            return name
+        refusals[name] = reason
+    reasons = "; ".join(f"{name}: {reason}" for name, reason in refusals.items())
+    forces = " (ONNXRAY_BACKEND allows no other)" if forced else ""
+    raise ValueError(f"no backend takes these arrays{forces}: {reasons}")
 
 
 def compiled() -> bool:

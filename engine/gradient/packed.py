@@ -24,6 +24,7 @@ from ...kernels import dispatch, winograd
 
 _LEAST_CHANNELS, _CHANNELS = 8, 16  # an input's least, an output's divisor; with others the plain way is as fast
 _ONES = [1, 1]
+_MANY = 1024  # places that a product is for
 
 
 def fits(weight: torch.Tensor, keywords: Mapping[str, Any]) -> bool:
@@ -62,6 +63,8 @@ class _Direction:
     def convolve(self, x: torch.Tensor, bias: torch.Tensor | None, highest: float | None) -> torch.Tensor:
         """In channels_last order."""
         x = x.contiguous(memory_format=torch.channels_last)
+        if self._is_product:
+            return self._as_product(x, bias, highest)
         rows, columns = (size + 2 * pad - 2 for size, pad in zip(x.shape[2:], self.pads, strict=True))  # if 3 x 3
         if winograd.pays(rows, columns) and self._transformed is not None:
             return self._by_winograd(x, self._transformed, bias, highest)
@@ -69,6 +72,22 @@ class _Direction:
             x, self._reordered(x), bias, self.pads, _ONES, _ONES, self._groups, *_clipping(highest)
         )
         return y
+
+    @cached_property
+    def _is_product(self) -> bool:
+        """Whether every place is multiplied by one matrix."""
+        return self._groups == 1 and self._weight().shape[2:] == (1, 1) and not any(self.pads)
+
+    def _as_product(self, x: torch.Tensor, bias: torch.Tensor | None, highest: float | None) -> torch.Tensor:
+        y: torch.Tensor = torch.ops.mkldnn._linear_pointwise(
+            x.permute(0, 2, 3, 1), self._matrix, bias, *_clipping(highest)
+        )
+        return y.permute(0, 3, 1, 2)
+
+    @cached_property
+    def _matrix(self) -> torch.Tensor:
+        """In the library's order, which is the same for all sizes but the smallest."""
+        return torch.ops.mkldnn._reorder_linear_weight(self._weight().flatten(1).contiguous(), _MANY)
 
     @cached_property
     def _transformed(self) -> winograd.Weights | None:

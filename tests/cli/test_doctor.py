@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -48,6 +48,15 @@ def test_a_forced_backend_is_shown_and_all_are_tested_still(
     assert _row(out, "gram", "cpu", "float64").endswith("right")
 
 
+@pytest.fixture
+def found_anew() -> Iterator[None]:
+    """What backends this machine has is asked once a process."""
+    backends.cache_clear()
+    yield
+    backends.cache_clear()
+
+
+@pytest.mark.usefixtures("found_anew")
 def test_without_the_extension_there_is_nothing_to_test(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnxray.kernels._native", None)
     monkeypatch.delattr("onnxray.kernels._native")
