@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from ..engine.model import Model
+from ..importers import IMPORTERS, FormatOption
 from ..importers.errors import InputError
 
 _PANEL = "How to read the model"
@@ -45,6 +46,7 @@ def _model_options(
         str | None, typer.Option(help="crop (the centre) or stretch (the whole image).", rich_help_panel=_PANEL)
     ] = None,
     layout: Annotated[str | None, typer.Option(help="NCHW or NHWC.", rich_help_panel=_PANEL)] = None,
+    **format_options: str | bool | None,
 ) -> Model:
     """Load the model that these options describe."""
     from ..engine.model import load
@@ -60,12 +62,27 @@ def _model_options(
         labels=labels,
         resize=resize,
         layout=None if layout is None else layout.upper(),
+        **format_options,
     )
+
+
+def _format_options() -> dict[str, inspect.Parameter]:
+    """The options that only some formats have, as the rows of IMPORTERS say them."""
+    rows = {name: option for importer in IMPORTERS.values() for name, option in importer.options.items()}
+    return {name: _parameter(name, option) for name, option in rows.items()}
+
+
+def _parameter(name: str, option: FormatOption) -> inspect.Parameter:
+    words = typer.Option(f"--{name.replace('_', '-')}", help=option.help, rich_help_panel=_PANEL)
+    kind: Any = option.kind | None  # None: not given
+    annotation = Annotated[kind, words]
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
 
 def takes_model(function: Callable[..., None]) -> Callable[..., None]:
     """A verb whose first parameter is a Model becomes one whose first parameters are MODEL and the reading options."""
-    shared = inspect.signature(_model_options, eval_str=True).parameters
+    *common, _ = inspect.signature(_model_options, eval_str=True).parameters.items()
+    shared = {**dict(common), **_format_options()}
     _, *own = (_evaluated(parameter, function) for parameter in inspect.signature(function).parameters.values())
 
     @functools.wraps(function)

@@ -35,27 +35,36 @@ def load(
     *,
     companion: str | Path | None = None,
     shapes: Mapping[str, Sequence[int]] | None = None,
-    **spec_options: Any,
+    **options: Any,
 ) -> Model:
     """Open any supported model file.
 
     `companion`: the other half of a two-file format (found by itself when it lies beside `path`).
     `shapes`: graph input -> shape, for inputs with dynamic dimensions.
-    `spec_options`: fields of InputSpec (`size`, `mean`, `scale`, `channel_order`, `labels` …) that override the file.
+    `options`: fields of InputSpec (`size`, `mean`, `scale`, `channel_order`, `labels` …) that override the file, and
+    those that the file's format has (`importers.IMPORTERS` lists them).
 
     Raises InputError when the file cannot be used.
     """
-    proto = load_proto(path, companion=companion, shapes=shapes, **spec_options)
-    return Model(proto, Path(path), None if companion is None else Path(companion))
+    proto = load_proto(path, companion=companion, shapes=shapes, **options)
+    other = None if companion is None else Path(companion)
+    return Model(proto, Path(path), other, {"shapes": shapes, **options})
 
 
 class Model:
     """A loaded network. Never changed by anything that analyses it."""
 
-    def __init__(self, proto: onnx.ModelProto, path: Path, companion: Path | None = None) -> None:
+    def __init__(
+        self,
+        proto: onnx.ModelProto,
+        path: Path,
+        companion: Path | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
         self.proto = proto
         self.path = path
         self.companion = companion  # the other half of a two-file format, where the caller named it
+        self.options = dict(options or {})  # what the caller said beside the files, for reading them once more
         self.spec: InputSpec = read_input_spec(proto) or InputSpec()
         self.source: dict[str, Any] = read_source(proto)
         self._sessions: dict[str, Session] = {}

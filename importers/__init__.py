@@ -7,7 +7,7 @@ returns a standard `onnx.ModelProto` whose metadata carries the InputSpec and th
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,10 +17,19 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class FormatOption:
+    """An option that files of one format have: a keyword of `load`, and --name on the command line."""
+
+    kind: type[str] | type[bool]
+    help: str
+
+
+@dataclass(frozen=True)
 class Importer:
     """One row: a module with `read(path, companion) -> onnx.ModelProto`, and a sniffer in `sniff`.
 
     `read` may store what the file itself says: `write_input_spec` and, when it found further files, `write_source`.
+    `read` and `reference` get the row's own options, and those of `load` that it `needs`, as keywords where given.
     """
 
     module: str
@@ -28,6 +37,12 @@ class Importer:
     sniffer: str  # a function of `importers.sniff`: (Path) -> bool
     extra: str | None = None  # pip extra it needs
     companion: str = ""  # what the second file of a two-file format is
+    options: Mapping[str, FormatOption] = field(default_factory=dict)
+    needs: tuple[str, ...] = ()  # of `shapes` and the fields of InputSpec
+
+    def chosen(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Of all options given to `load`, those for `read` and `reference`."""
+        return {name: given[name] for name in (*self.options, *self.needs) if given.get(name) is not None}
 
 
 IMPORTERS: dict[str, Importer] = {
@@ -41,7 +56,7 @@ def load(
     *,
     companion: str | Path | None = None,  # the other half of a two-file format; found by itself when beside `path`
     shapes: Mapping[str, Sequence[int]] | None = None,  # graph input -> fixed shape
-    **spec_options: Any,  # fields of InputSpec that override what the file says
+    **options: Any,  # fields of InputSpec that override what the file says; options of the file's format
 ) -> onnx.ModelProto:
     """Read any supported model file as ONNX.
 
@@ -57,7 +72,9 @@ def load(
     path = Path(path)
     other = None if companion is None else Path(companion)
     name = recognise(path)
-    proto = import_module(f".{IMPORTERS[name].module}", __name__).read(path, other)
+    spec_options = _without_format_options(path, name, options)
+    chosen = IMPORTERS[name].chosen({"shapes": shapes, **options})
+    proto = import_module(f".{IMPORTERS[name].module}", __name__).read(path, other, **chosen)
     try:
         normalise(proto)
         apply_shapes(proto, shapes or {})
@@ -67,3 +84,22 @@ def load(
     write_source(proto, [path] if other is None else [path, other], name)
     write_input_spec(proto, spec)
     return proto
+
+
+_KINDS: Mapping[type, str] = {str: "text", bool: "True or False"}
+
+
+def _without_format_options(path: Path, name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that are not a format's own. Raises InputError for one of another format, or of the wrong type."""
+    from .errors import InputError
+
+    kept = {}
+    for option, value in given.items():
+        formats = [other for other, importer in IMPORTERS.items() if option in importer.options]
+        if not formats:
+            kept[option] = value
+        elif value is not None and name not in formats:
+            raise InputError(f"{path}: {option} is an option for {' and '.join(formats)} files, found a {name} file")
+        elif value is not None and not isinstance(value, kind := IMPORTERS[name].options[option].kind):
+            raise InputError(f"{option} expects {_KINDS[kind]}, found {value!r}")
+    return kept

@@ -1,7 +1,8 @@
 """Parity certificate: how far the converted graph is from an independent run of the file it came from.
 
-An importer whose format has an independent reader offers `reference(path, companion, proto) -> Reference`. The same
-input goes through that reader and, converted, through onnxruntime; the certificate says how far apart they end.
+An importer whose format has an independent reader offers `reference(path, companion, proto, names) -> Reference`; like
+`read` it gets the format's options as keywords. The same input goes through that reader and, converted, through
+onnxruntime; the certificate says how far apart they end.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -94,7 +96,14 @@ class Certificate:
             yield f"verified in part: {tensors} within {BAR:g} of {against}; not compared: {', '.join(self.missing)}"
 
 
-def certify(path: Path, companion: Path | None, proto: onnx.ModelProto, *, per_layer: bool = False) -> Certificate:
+def certify(
+    path: Path,
+    companion: Path | None,
+    proto: onnx.ModelProto,
+    *,
+    per_layer: bool = False,
+    options: Mapping[str, Any] | None = None,  # all that `load` was given beside the files
+) -> Certificate:
     """Run the source and the converted graph on one input and compare outputs, or every tensor the reader has.
 
     Where there is nothing to compare with (no independent reader, or its package is not installed) the certificate
@@ -109,10 +118,9 @@ def certify(path: Path, companion: Path | None, proto: onnx.ModelProto, *, per_l
         reason = "it is ONNX already" if name == "onnx" else f"there is no independent reader of {name}"
         return Certificate(note=reason)
     outputs = [value.name for value in proto.graph.output]
+    names = [*outputs, *inner_tensors(proto)] if per_layer else outputs
     try:
-        reference = module.reference(
-            path, companion, proto, [*outputs, *inner_tensors(proto)] if per_layer else outputs
-        )
+        reference = module.reference(path, companion, proto, names, **IMPORTERS[name].chosen(options or {}))
     except InputError as error:
         return Certificate(note=str(error))
     return compare(proto, reference)

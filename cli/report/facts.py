@@ -21,7 +21,9 @@ def provenance(model: Model) -> dict[str, Any]:
 
     A model that was converted on reading is compared with its source here, unless its file says how that went.
     """
-    certificate = read_certificate(model.proto) or certify(model.path, model.companion, model.proto)
+    certificate = read_certificate(model.proto) or certify(
+        model.path, model.companion, model.proto, options=model.options
+    )
     return {
         "file": model.path.name,
         "bytes": model.path.stat().st_size,

@@ -42,7 +42,7 @@ def convert(
     target = _target(model, output)
     certificate = None
     if verify:
-        certificate = certify(model.path, model.companion, model.proto, per_layer=per_layer)
+        certificate = certify(model.path, model.companion, model.proto, per_layer=per_layer, options=model.options)
         if certificate.reference or read_certificate(model.proto) is None:  # an earlier conversion's stays
             write_certificate(model.proto, certificate)
     write(model.proto, target, model.folder)
