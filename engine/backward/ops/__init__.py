@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from ..step import Backward
-from . import activations, arithmetic, convolution, movement, normalisation, pooling, products, reduction, resizing
+from . import (
+    activations,
+    arithmetic,
+    convolution,
+    indexing,
+    movement,
+    normalisation,
+    pooling,
+    products,
+    reduction,
+    resizing,
+)
 
 TABLE: dict[str, Backward] = {
     **activations.TABLE,
     **arithmetic.TABLE,
     **convolution.TABLE,
+    **indexing.TABLE,
     **movement.TABLE,
     **normalisation.TABLE,
     **pooling.TABLE,

@@ -104,12 +104,16 @@ def _hard_swish(step: Step) -> str:
     return write("Where", write("GreaterOrEqual", step.x, write.number(3.0)), write.number(1.0), below)
 
 
-def _swish(step: Step) -> str:
+def _swish(alpha: float) -> Derivative:  # where the file does not say
     """s + a x s (1 - s) where s = sigmoid(a x)."""
-    write, alpha = step.write, step.attribute("alpha", 1.0)
-    s = write("Sigmoid", step.scaled(step.x, alpha))
-    rest = write("Mul", step.scaled(step.x, alpha), write("Sub", write.number(1.0), s))
-    return write("Mul", s, write("Add", write.number(1.0), rest))
+
+    def derivative(step: Step) -> str:
+        write, x = step.write, step.scaled(step.x, step.attribute("alpha", alpha))
+        s = write("Sigmoid", x)
+        rest = write("Mul", x, write("Sub", write.number(1.0), s))
+        return write("Mul", s, write("Add", write.number(1.0), rest))
+
+    return derivative
 
 
 def _mish(step: Step) -> str:
@@ -135,13 +139,6 @@ def _gelu(step: Step) -> str:
     return write("Add", below, write("Mul", x, density))
 
 
-def _quick_gelu(step: Step) -> str:
-    write, alpha = step.write, step.attribute("alpha", 1.702)
-    s = write("Sigmoid", step.scaled(step.x, alpha))
-    rest = write("Mul", step.scaled(step.x, alpha), write("Sub", write.number(1.0), s))
-    return write("Mul", s, write("Add", write.number(1.0), rest))
-
-
 def _erf(step: Step) -> str:
     square = step.write("Mul", step.x, step.x)
     return step.scaled(step.write("Exp", step.write("Neg", square)), 2 / math.sqrt(math.pi))
@@ -154,6 +151,8 @@ def _power(step: Step) -> Gradients:
     if exponent.size != 1:
         raise Unsupported("exponents that differ from place to place")
     power = float(exponent.reshape(()))
+    if power == 0:  # at x = 0, too
+        return [step.scaled(step.gradient, 0.0)]
     lower = step.write("Pow", step.x, step.write.constant(np.array(power - 1, np.float32)))
     return [step.write("Mul", step.gradient, step.scaled(lower, power))]
 
@@ -173,11 +172,11 @@ TABLE: dict[str, Backward] = {
     "Softsign": _times(_softsign),
     "HardSigmoid": _hard_sigmoid,
     "HardSwish": _times(_hard_swish),
-    "Swish": _times(_swish),
+    "Swish": _times(_swish(1.0)),
     "Mish": _times(_mish),
     "Gelu": _times(_gelu),
     "com.microsoft.Gelu": _times(_gelu),
-    "com.microsoft.QuickGelu": _times(_quick_gelu),
+    "com.microsoft.QuickGelu": _times(_swish(1.702)),
     "Erf": _times(_erf),
     "Exp": _times(lambda step: step.y),
     "Log": lambda step: [step.write("Div", step.gradient, step.x)],

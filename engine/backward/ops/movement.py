@@ -119,25 +119,55 @@ def _gathered(step: Step) -> Gradients:
 
 
 def _padding(step: Step) -> Gradients:
-    """Of Pad: what lies inside."""
-    shape = step.shape(step.x)
-    if step.attribute("mode", "constant") != "constant":
-        raise Unsupported(f"mode {step.attribute('mode')}")
+    """Of Pad: what lies inside, or, where the padding repeats values, all that came of each."""
+    shape, mode = step.shape(step.x), step.attribute("mode", "constant")
     pads, axes = step.constant(1), step.constant(3)
     assert pads is not None
     named = range(len(shape)) if axes is None else [int(axis) % len(shape) for axis in axes]
     gradient = step.gradient
-    for axis, begin in zip(named, pads[: len(pads) // 2].tolist(), strict=True):
-        made = step.shape(step.y)[axis]
-        if made == shape[axis] and not begin:
+    for axis, begin, end in zip(named, *pads.reshape(2, -1).tolist(), strict=True):
+        if not (begin or end):
             continue
-        if begin >= 0 and begin + shape[axis] <= made:
-            gradient = _between(step, gradient, axis, begin, begin + shape[axis])
+        if step.counts_images(step.x, axis):
+            raise Unsupported("images padded")
+        if mode == "constant":
+            gradient = _inside(step, gradient, axis, begin, shape[axis])
+        elif min(begin, end) < 0:
+            raise Unsupported(f"mode {mode} and negative pads")
         else:
-            inside = np.arange(shape[axis]) + begin
-            matrix = (inside[None] == np.arange(made)[:, None]).astype(np.float32)
-            gradient = along_axis(step, gradient, axis, matrix)
+            # ONNX's modes are NumPy's.
+            gradient = _put(step, gradient, axis, np.pad(np.arange(shape[axis]), (begin, end), mode), shape[axis])
     return [gradient]
+
+
+def _inside(step: Step, gradient: str, axis: int, begin: int, size: int) -> str:
+    made = step.shape(step.y)[axis]
+    if begin >= 0 and begin + size <= made:
+        return _between(step, gradient, axis, begin, begin + size)
+    inside = np.arange(size) + begin
+    return along_axis(step, gradient, axis, (inside[None] == np.arange(made)[:, None]).astype(np.float32))
+
+
+def _tiled(step: Step) -> Gradients:
+    """All copies added up."""
+    repeats = step.constant(1)
+    assert repeats is not None
+    apart, copies = list[int](), list[int]()
+    for axis, (size, count) in enumerate(zip(step.sizes(step.x), repeats.tolist(), strict=True)):
+        if count != 1:
+            if step.counts_images(step.x, axis):
+                raise Unsupported("images repeated")
+            copies.append(len(apart))
+            apart.append(count)
+        apart.append(size)
+    if not copies:
+        return [step.gradient]
+    split = step.write("Reshape", step.gradient, step.write.ints(apart))
+    return [step.write("ReduceSum", split, step.write.ints(copies), keepdims=0)]
+
+
+def _triangle(step: Step) -> Gradients:
+    return [step.write("Trilu", step.gradient, *step.node.inputs[1:], upper=step.attribute("upper", 1))]
 
 
 def _expanded(step: Step) -> Gradients:
@@ -170,6 +200,8 @@ TABLE: dict[str, Backward] = {
     "Gather": _gathered,
     "Pad": _padding,
     "Expand": _expanded,
+    "Tile": _tiled,
+    "Trilu": _triangle,
     "DepthToSpace": _blocks_to_depth,
     "SpaceToDepth": _depth_to_blocks,
 }

@@ -20,12 +20,12 @@ def _batch(step: Step) -> Gradients:
     return [step.write("Mul", step.gradient, step.write.constant(factor.astype(np.float32).reshape(shape)))]
 
 
-def _standardised(step: Step, gradient: str, axes: Sequence[int], centred: bool = True) -> str:
-    """Of (x - mean) / sqrt(variance + epsilon) over these axes, or without the mean.
+def _standardised(step: Step, x: str, gradient: str, axes: Sequence[int], elements: int, centred: bool = True) -> str:
+    """Of (x - mean) / sqrt(variance + epsilon) over these axes, or without the mean; `elements` lie along them.
 
     With z the result and m the mean over the axes: (g - m(g) - z m(g z)) / sqrt(variance + epsilon)."""
-    write, x, over = step.write, step.x, step.write.ints(axes)
-    count, epsilon = write.number(float(step.elements(x, axes))), step.attribute("epsilon", 1e-5)
+    write, over = step.write, step.write.ints(axes)
+    count, epsilon = write.number(float(elements)), step.attribute("epsilon", 1e-5)
 
     def mean(tensor: str) -> str:
         return write("Div", write("ReduceSum", tensor, over, keepdims=1), count)
@@ -52,7 +52,18 @@ def _scaled_by(step: Step, shape: Sequence[int]) -> str:
 def _instance(step: Step) -> Gradients:
     rank = len(step.shape(step.x))
     gradient = _scaled_by(step, [1, -1, *[1] * (rank - 2)])
-    return [_standardised(step, gradient, range(2, rank))]
+    axes = range(2, rank)
+    return [_standardised(step, step.x, gradient, axes, step.elements(step.x, axes))]
+
+
+def _group(step: Step) -> Gradients:
+    """Scales are of channels, or of groups in older files."""
+    groups, shape = step.attribute("num_groups"), step.shape(step.x)
+    apart, axes = step.write.ints([-1, groups, shape[1] // groups, *shape[2:]]), range(2, len(shape) + 1)
+    x, gradient = (step.write("Reshape", tensor, apart) for tensor in (step.x, step.gradient))
+    gradient = _scaled_by(step.with_gradient(gradient), [1, groups, -1, *[1] * (len(shape) - 2)])
+    found = _standardised(step, x, gradient, axes, step.elements(step.x, range(1, len(shape))) // groups)
+    return [step.as_large_as(found, step.x)]
 
 
 def _layer(centred: bool) -> Backward:
@@ -62,7 +73,8 @@ def _layer(centred: bool) -> Backward:
         shape = step.shape(step.x)
         axis = step.attribute("axis", -1) % len(shape)
         gradient = _scaled_by(step, step.shape(step.node.inputs[1]))
-        return [_standardised(step, gradient, range(axis, len(shape)), centred)]
+        axes = range(axis, len(shape))
+        return [_standardised(step, step.x, gradient, axes, step.elements(step.x, axes), centred)]
 
     return gradients
 
@@ -89,6 +101,18 @@ def _local_response(step: Step) -> Gradients:
     return [write("Sub", direct, step.scaled(write("Mul", step.x, across), 2 * alpha * beta))]
 
 
+def _unit_length(step: Step) -> Gradients:
+    """y = x / |x|: (g - d|x| * sum of g y) / |x|, where what is 0 throughout is divided by 1, as torch has it."""
+    write, along, absolute = step.write, step.write.ints([step.attribute("axis", -1)]), step.attribute("p", 2) == 1
+    powers = write("Abs", step.x) if absolute else write("Mul", step.x, step.x)
+    total = write("ReduceSum", powers, along, keepdims=1)
+    length = total if absolute else write("Sqrt", total)
+    length = write("Where", write("Greater", length, write.number(0.0)), length, write.number(1.0))
+    slope = write("Sign", step.x) if absolute else step.y
+    shared = write("ReduceSum", write("Mul", step.gradient, step.y), along, keepdims=1)
+    return [write("Div", write("Sub", step.gradient, write("Mul", slope, shared)), length)]
+
+
 def _softmax(step: Step) -> Gradients:
     """y (g - sum of g y)."""
     weighted = step.write("Mul", step.gradient, step.y)
@@ -108,8 +132,10 @@ def _softmax_axis(step: Step) -> str:
 TABLE: dict[str, Backward] = {
     "BatchNormalization": _batch,
     "InstanceNormalization": _instance,
+    "GroupNormalization": _group,
     "LayerNormalization": _layer(centred=True),
     "RMSNormalization": _layer(centred=False),
+    "LpNormalization": _unit_length,
     "LRN": _local_response,
     "Softmax": _softmax,
     "LogSoftmax": _log_softmax,

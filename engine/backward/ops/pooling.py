@@ -9,24 +9,18 @@ import numpy as np
 
 from ..step import Backward, Gradients, Step, Unsupported
 from .convolution import geometry, padded
+from .indexing import added, places_in_one
 
 
 def _maxima(step: Step) -> Gradients:
     """Scattered into rows of zeros, one an image; windows that share a maximum add up."""
     if step.attribute("storage_order", 0):
         raise Unsupported("storage_order")
-    write, shape, made = step.write, step.shape(step.x), step.shape(step.y)
+    shape, made = step.shape(step.x), step.shape(step.y)
     size, count = math.prod(shape[1:]), math.prod(made[1:])
-    rows = write("Reshape", step.switches(step.node), write.ints([-1, count]))
-    # Indices count through all images: those of one image begin at 0.
-    inside = write("Mod", rows, write.ints([size]))
-    flat = write("Reshape", step.gradient, write.ints([-1, count]))
-    every = write("Expand", inside, write("Shape", flat))
-    images = write("Slice", write("Shape", flat), write.ints([0]), write.ints([1]))
-    zero = write.constant(np.zeros((1, 1), np.float32))
-    zeros = write("Expand", zero, write("Concat", images, write.ints([size]), axis=0))
-    scattered = write("ScatterElements", zeros, every, flat, axis=1, reduction="add")
-    return [write("Reshape", scattered, write.ints([-1, *shape[1:]]))]
+    places = places_in_one(step, step.switches(step.node), count, size)
+    scattered = added(step, step.write("Reshape", step.gradient, step.write.ints([-1, count])), places, size)
+    return [step.write("Reshape", scattered, step.write.ints([-1, *shape[1:]]))]
 
 
 def _means(step: Step) -> Gradients:

@@ -6,21 +6,20 @@ from ..step import Backward, Gradients, Step, Unsupported
 
 
 def _matrix_product(step: Step) -> Gradients:
-    left, right = (len(step.shape(tensor)) for tensor in step.node.inputs[:2])
-    if min(left, right) < 2:
+    ranks = [len(step.shape(tensor)) for tensor in step.node.inputs[:2]]
+    if min(ranks) < 2:
         raise Unsupported("vectors")
     found: list[str | None] = [None, None]
     for number, wanted in enumerate(step.wanted):
         if wanted:
             made = [step.gradient, step.gradient]
-            made[1 - number] = _swapped(step, step.node.inputs[1 - number])
+            made[1 - number] = _swapped(step, step.node.inputs[1 - number], ranks[1 - number])
             product = step.write("MatMul", *made)
             found[number] = _unbroadcast(step, product, step.node.inputs[number])
     return found
 
 
-def _swapped(step: Step, tensor: str) -> str:
-    rank = len(step.shape(tensor))
+def _swapped(step: Step, tensor: str, rank: int) -> str:
     return step.write("Transpose", tensor, perm=[*range(rank - 2), rank - 1, rank - 2])
 
 
@@ -62,4 +61,41 @@ def _einsum(step: Step) -> Gradients:
     return found
 
 
-TABLE: dict[str, Backward] = {"MatMul": _matrix_product, "Gemm": _dense, "Einsum": _einsum}
+_RANK = 4  # of queries, keys and values [N, heads, places, width]
+
+
+def _attention(step: Step) -> Gradients:
+    """Of p v, p = softmax(s q kᵀ + mask)."""
+    _check_attention(step)
+    write, (q, k, v) = step.write, step.node.inputs[:3]
+    scale = step.attribute("scale", step.shape(q)[-1] ** -0.5)
+    scores, mask = step.scaled(write("MatMul", q, _swapped(step, k, _RANK)), scale), step.input(3)
+    p = write("Softmax", write("Add", scores, mask) if mask else scores, axis=-1)
+    weighted = write("Mul", write("MatMul", step.gradient, _swapped(step, v, _RANK)), p)
+    total = write("ReduceSum", weighted, write.ints([-1]), keepdims=1)
+    arriving = step.scaled(write("Sub", weighted, write("Mul", p, total)), scale)
+    return [
+        write("MatMul", arriving, k) if step.wanted[0] else None,
+        write("MatMul", _swapped(step, arriving, _RANK), q) if step.wanted[1] else None,
+        write("MatMul", _swapped(step, p, _RANK), step.gradient) if step.wanted[2] else None,
+    ]
+
+
+def _check_attention(step: Step) -> None:
+    for name, unused in (("is_causal", 0), ("softcap", 0), ("left_window_size", -1), ("right_window_size", -1)):
+        if step.attribute(name, unused) != unused:
+            raise Unsupported(name)
+    q, k = (step.shape(tensor) for tensor in step.node.inputs[:2])
+    if len(q) != _RANK or q[1] != k[1]:
+        raise Unsupported("heads that lie in the width or share keys")
+    mask = step.input(3)
+    if any(step.wanted[3:]) or any(step.node.inputs[4:]) or (mask and not step.graph.types[mask].dtype.startswith("f")):
+        raise Unsupported("a mask that depends on the image or is not added, or values kept from before")
+
+
+TABLE: dict[str, Backward] = {
+    "MatMul": _matrix_product,
+    "Gemm": _dense,
+    "Einsum": _einsum,
+    "Attention": _attention,
+}

@@ -1,4 +1,4 @@
-"""Reductions: the gradient of what was reduced, handed to all that was."""
+"""Reductions: the gradient of what was reduced, handed to all that was; running sums."""
 
 from __future__ import annotations
 
@@ -45,9 +45,11 @@ def _extreme(step: Step) -> Gradients:
     return [write("Mul", ties, share)]
 
 
-def _length(step: Step) -> Gradients:  # x / |x|
-    share = step.write("Div", _with_axes(step, step.gradient), _with_axes(step, step.y))
-    return [step.write("Mul", step.x, share)]
+def _length(step: Step) -> Gradients:
+    """x / |x|, and 0 where the length is, as torch has it."""
+    length = _with_axes(step, step.y)
+    share = step.write("Div", _with_axes(step, step.gradient), length)
+    return [step.write("Mul", step.x, step.where(step.write("Greater", length, step.write.number(0.0)), share))]
 
 
 def _lengths(step: Step) -> Gradients:
@@ -58,6 +60,17 @@ def _squares(step: Step) -> Gradients:
     return [step.scaled(step.write("Mul", step.x, _with_axes(step, step.gradient)), 2.0)]
 
 
+def _log_sum_exp(step: Step) -> Gradients:
+    share = step.write("Exp", step.write("Sub", step.x, _with_axes(step, step.y)))
+    return [step.write("Mul", share, _with_axes(step, step.gradient))]
+
+
+def _running(step: Step) -> Gradients:
+    """The running sum from the other end."""
+    exclusive, reverse = (step.attribute(name, 0) for name in ("exclusive", "reverse"))
+    return [step.write("CumSum", step.gradient, step.node.inputs[1], exclusive=exclusive, reverse=1 - reverse)]
+
+
 TABLE: dict[str, Backward] = {
     "ReduceSum": _sum,
     "ReduceMean": _mean,
@@ -66,4 +79,6 @@ TABLE: dict[str, Backward] = {
     "ReduceL2": _length,
     "ReduceL1": _lengths,
     "ReduceSumSquare": _squares,
+    "ReduceLogSumExp": _log_sum_exp,
+    "CumSum": _running,
 }

@@ -12,21 +12,21 @@ import tiny_models
 import torch
 import torchvision_networks as networks
 from onnxray.engine.backward.build import Rule
-from onnxray.engine.gradient.rules import DECONVNET, GUIDED, PLAIN
+from onnxray.engine.gradient import rules
 from onnxray.engine.model import Model
 from onnxray.engine.structure.classifier import find_classifier
 from onnxray.engine.targets import Function
 from onnxray.importers.errors import InputError
 
-RULES: dict[Rule, object] = {"gradient": PLAIN, "guided": GUIDED, "deconvnet": DECONVNET}
+RULES: dict[Rule, rules.Rule] = {"gradient": rules.PLAIN, "guided": rules.GUIDED, "deconvnet": rules.DECONVNET}
 NEAR = 1e-4  # of the largest gradient
 TINY = 2e-5
 
 
-def network(text: str, opset: int = 20) -> Model:
+def network(text: str, opset: int = 21) -> Model:
     """With an output y that is not all 0 behind it."""
     whole = f"""
-    <ir_version: 9, opset_import: ["" : {opset}]>
+    <ir_version: 10, opset_import: ["" : {opset}, "com.microsoft" : 1]>
     tiny (float[N, 4, 9, 8] image) => (float[N, C, H, W] y)
     <float[4, 4, 3, 3] w, float[6, 2, 3, 2] grouped, float[4, 1, 3, 3] deep, float[4, 2, 3, 3] up, float[4] b,
      float[4] s, float[4] m, float[8, 5] dense, float[4, 1, 1] slope, float[9, 8] around, float[4, 4] mix>
@@ -41,13 +41,29 @@ def against_torch(model: Model, tensor: str, images: np.ndarray, rule: Rule = "g
     arriving = np.random.default_rng(2).normal(size=value.shape).astype(np.float32)
     weights = torch.from_numpy(arriving)
     target = Function(tensor, lambda made: (made * weights.to(made)).flatten(1).sum(1), "weighted")
-    expected = model.torch().gradients(images, target, [image], rule=RULES[rule]).gradients[image]  # type: ignore[arg-type]
+    expected = model.torch().gradients(images, target, [image], rule=RULES[rule]).gradients[image]
     (found,) = backward_runs.gradients(model, tensor, arriving, images, [image], rule)
     assert found.shape == expected.shape and np.abs(expected).max() > 0
     return float(np.abs(found - expected).max() / np.abs(expected).max())
 
 
 IMAGES = np.random.default_rng(1).normal(size=(2, 4, 9, 8)).astype(np.float32)
+
+# Names for the operators below: each row of the image with one index twice; [N, 4, 9, 2] to put there;
+SAME_TWICE = (
+    "f = ArgMax <axis = 1, keepdims = 1> (around) h = Shape <end = 3> (image) o = Constant <value = int64[1] {2}> () "
+    "k = Concat <axis = 0> (h, o) i = Expand (f, k)"
+)
+QUARTERS = "u = MaxPool <kernel_shape = [1, 4], strides = [1, 4]> (image)"
+# three places of two axes, one of them twice; the image with those axes first, and [3, N, 8] to put there.
+PLACES = "i = Constant <value = int64[3, 2] {0, 1, 3, -2, 0, 1}> () three = Constant <value = int64[1] {3}> ()"
+ROWS = (
+    "t = Transpose <perm = [1, 2, 0, 3]> (image) p = MaxPool <kernel_shape = [3, 1], strides = [3, 1]> (image) "
+    "one = Constant <value = int64[1] {1}> () r = ReduceMean <keepdims = 0> (p, one) "
+    "u = Transpose <perm = [1, 0, 2]> (r)"
+)
+# 0 in all channels of some places.
+DARK = "z = Constant <value = float {0.0}> () g = Greater (around, z) k = Cast <to = 1> (g) x = Mul (image, k)"
 
 OPERATORS = {
     "Conv": "y = Conv <pads = [1, 1, 1, 1]> (image, w, b)",
@@ -73,6 +89,8 @@ OPERATORS = {
     "BatchNormalization": "a = Abs (s) y = BatchNormalization (image, s, b, m, a)",
     "InstanceNormalization": "y = InstanceNormalization (image, s, b)",
     "LayerNormalization": "y = LayerNormalization <axis = 2> (image, around)",
+    "GroupNormalization": "y = GroupNormalization <num_groups = 2> (image, s, b)",
+    "LpNormalization": "y = LpNormalization <axis = 1> (image)",
     "LRN": "y = LRN <size = 3, alpha = 0.5, beta = 0.75, bias = 1.0> (image)",
     "LRN, wide": "y = LRN <size = 5, alpha = 0.5, beta = 0.6, bias = 2.0> (image)",
     "Softmax": "y = Softmax <axis = 1> (image)",
@@ -87,6 +105,8 @@ OPERATORS = {
     "Sub": "p = MaxPool <kernel_shape = [9, 1]> (image) y = Sub (p, image)",
     "Mul": "p = MaxPool <kernel_shape = [9, 8]> (image) y = Mul (p, image)",
     "Div": "a = Abs (image) o = Constant <value = float {1.0}> () p = Add (a, o) y = Div (image, p)",
+    "Mean": "e = Exp (image) p = MaxPool <kernel_shape = [9, 8]> (image) y = Mean (image, e, p)",
+    "Min": "e = Exp (image) p = MaxPool <kernel_shape = [9, 8]> (image) y = Min (e, p)",
     "Max": "n = Neg (image) h = Constant <value = float {0.5}> () m = Mul (n, h) y = Max (image, m, h)",
     "Where": "z = Constant <value = float {0.1}> () g = Greater (image, z) n = Exp (image) y = Where (g, image, n)",
     "Concat and Split": "c = Concat <axis = 1> (image, image) p, q, r = Split <axis = 1, num_outputs = 3> (c) "
@@ -98,6 +118,35 @@ OPERATORS = {
     "x, t)",
     "Gather": "i = Constant <value = int64[3] {2, 0, 2}> () y = Gather <axis = 1> (image, i)",
     "Pad": "p = Constant <value = int64[8] {0, 1, 2, -1, 0, 0, 1, 3}> () y = Pad (image, p)",
+    "Pad, reflecting": "p = Constant <value = int64[8] {0, 0, 2, 3, 0, 0, 1, 7}> () "
+    'y = Pad <mode = "reflect"> (image, p)',
+    "Pad, the edge repeated": "p = Constant <value = int64[4] {1, 2, 0, 3}> () "
+    "a = Constant <value = int64[2] {1, -1}> () "
+    'y = Pad <mode = "edge"> (image, p, , a)',
+    "Pad, wrapping": 'p = Constant <value = int64[8] {0, 0, 0, 2, 0, 0, 3, 1}> () y = Pad <mode = "wrap"> (image, p)',
+    "Tile": "k = Constant <value = int64[4] {1, 2, 1, 3}> () y = Tile (image, k)",
+    "Trilu": "y = Trilu <upper = 0> (image)",
+    "Trilu from another diagonal": "k = Constant <value = int64 {-2}> () y = Trilu (image, k)",
+    "CumSum": "a = Constant <value = int64 {2}> () y = CumSum (image, a)",
+    "CumSum, exclusive and from the end": "a = Constant <value = int64 {-1}> () "
+    "y = CumSum <exclusive = 1, reverse = 1> (image, a)",
+    "GatherElements": f"{SAME_TWICE} y = GatherElements <axis = 3> (image, i)",
+    "GatherND": f"{PLACES} t = Transpose <perm = [1, 2, 0, 3]> (image) g = GatherND (t, i) "
+    "u = Unsqueeze (g, three) y = Transpose <perm = [1, 0, 2, 3]> (u)",
+    "GatherND of each image": f"{PLACES} n = Shape <end = 1> (image) k = Constant <value = int64[2] {{3, 2}}> () "
+    "d = Concat <axis = 0> (n, k) e = Expand (i, d) g = GatherND <batch_dims = 1> (image, e) y = Unsqueeze (g, three)",
+    "ScatterElements": f"{SAME_TWICE} {QUARTERS} y = ScatterElements <axis = 3> (image, i, u)",
+    "ScatterElements that adds": f'{SAME_TWICE} {QUARTERS} y = ScatterElements <axis = 3, reduction = "add"> (image, '
+    "i, u)",
+    "ScatterND": f"{PLACES} {ROWS} s = ScatterND (t, i, u) y = Transpose <perm = [2, 0, 1, 3]> (s)",
+    "ScatterND that adds": f'{PLACES} {ROWS} s = ScatterND <reduction = "add"> (t, i, u) '
+    "y = Transpose <perm = [2, 0, 1, 3]> (s)",
+    "ScatterND by the image": "p, i = MaxPool <kernel_shape = [3, 2], strides = [3, 2]> (image) e = Exp (p) "
+    "m = Constant <value = int64[1] {-1}> () o = Constant <value = int64[2] {-1, 1}> () k = Reshape (i, o) "
+    "u = Reshape (e, m) n = Size (image) l = Reshape (n, m) z = ConstantOfShape (l) s = ScatterND (z, k, u) "
+    "d = Shape (image) y = Reshape (s, d)",
+    "MaxUnpool": "p, i = MaxPool <kernel_shape = [3, 2], strides = [3, 2]> (image) e = Exp (p) "
+    "y = MaxUnpool <kernel_shape = [3, 2], strides = [3, 2]> (e, i)",
     "Transpose": "y = Transpose <perm = [0, 3, 1, 2]> (image)",
     "Expand": "p = MaxPool <kernel_shape = [9, 8]> (image) k = Constant <value = int64[4] {1, 4, 3, 2}> () y = "
     "Expand (p, k)",
@@ -117,6 +166,17 @@ OPERATORS = {
     "ReduceMax": "a = Constant <value = int64[1] {1}> () y = ReduceMax (image, a)",
     "ReduceSum, axes gone": "a = Constant <value = int64[1] {1}> () r = ReduceSum <keepdims = 0> (image, a) "
     "y = Unsqueeze (r, a)",
+    "ReduceMin": "a = Constant <value = int64[2] {1, 3}> () y = ReduceMin (image, a)",
+    "ReduceL1": "a = Constant <value = int64[1] {1}> () y = ReduceL1 (image, a)",
+    "ReduceSumSquare": "a = Constant <value = int64[1] {2}> () y = ReduceSumSquare (image, a)",
+    "ReduceLogSumExp": "a = Constant <value = int64[2] {2, 3}> () y = ReduceLogSumExp (image, a)",
+    "ReduceL2 of zeros": f"{DARK} a = Constant <value = int64[1] {{1}}> () y = ReduceL2 (x, a)",
+    "ReduceL1 of zeros": f"{DARK} a = Constant <value = int64[1] {{1}}> () y = ReduceL1 (x, a)",
+    "LpNormalization of zeros": f"{DARK} y = LpNormalization <axis = 1> (x)",
+    "LpNormalization of zeros, p = 1": f"{DARK} y = LpNormalization <axis = 1, p = 1> (x)",
+    "Pow of zeros": f"{DARK} p = Constant <value = float {{3.0}}> () q = Constant <value = float {{1.0}}> () "
+    "c = Pow (x, p) d = Pow (x, q) y = Add (c, d)",
+    "Pow by 0": f"{DARK} p = Pow (x, z) y = Add (p, image)",
     "ReduceL2": "a = Constant <value = int64[1] {1}> () y = ReduceL2 (image, a)",
     **{
         op: f"y = {op} (image)"
@@ -127,6 +187,7 @@ OPERATORS = {
         for op in ["Softsign", "HardSigmoid", "HardSwish", "Mish", "Gelu", "Erf", "Exp", "Abs", "Neg", "Sin", "Cos"]
     },
     "Gelu by tanh": 'y = Gelu <approximate = "tanh"> (image)',
+    "QuickGelu": "y = com.microsoft.QuickGelu (image)",
     "PRelu": "y = PRelu (image, slope)",
     "Clip": "l = Constant <value = float {-0.5}> () h = Constant <value = float {0.7}> () y = Clip (image, l, h)",
     "Log": "a = Abs (image) o = Constant <value = float {1.0}> () p = Add (a, o) y = Log (p)",
@@ -141,6 +202,27 @@ OPERATORS = {
 @pytest.mark.parametrize("text", OPERATORS.values(), ids=list(OPERATORS))
 def test_operators(text: str) -> None:
     assert against_torch(network(text), "y", IMAGES) <= TINY
+
+
+VERSIONS = {
+    "Attention": (23, "e = Exp (image) n = Neg (image) y = Attention (e, image, n)"),
+    "Attention with a mask": (
+        23,
+        "q = MatMul (image, dense) t = Transpose (around) m = MatMul (around, t) "
+        "y = Attention <scale = 0.3> (q, q, image, m)",
+    ),
+    "Swish": (24, "y = Swish <alpha = 1.5> (image)"),
+    "GroupNormalization with a scale a group": (
+        18,
+        "l = Constant <value = int64[1] {2}> () c, d = Split <axis = 0, num_outputs = 2> (s) "
+        "y = GroupNormalization <num_groups = 2> (image, c, d)",
+    ),
+}
+
+
+@pytest.mark.parametrize(("opset", "text"), VERSIONS.values(), ids=list(VERSIONS))
+def test_operators_of_other_versions(opset: int, text: str) -> None:
+    assert against_torch(network(text, opset), "y", IMAGES) <= TINY
 
 
 def test_older_files_are_raised() -> None:
@@ -169,7 +251,7 @@ def test_rules(text: str, rule: Rule) -> None:
 
 
 # Of random weights, those whose gradients rounding does not throw from one side of a ReLU to the other.
-ARCHITECTURES = ("squeezenet1_1", "resnet18", "mobilenet_v3_small", "zfnet", "hourglass")
+ARCHITECTURES = ("squeezenet1_1", "resnet18", "mobilenet_v3_small", "zfnet", "hourglass", "segnet")
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
@@ -182,13 +264,23 @@ def test_real_architectures(name: str, tmp_path_factory: pytest.TempPathFactory)
         assert against_torch(model, tensor, networks.images(name, 2).numpy(), rule) <= NEAR, rule
 
 
-def test_more_gradients_than_images() -> None:
+TOGETHER = {
+    "a gate": "c = Conv <pads = [1, 1, 1, 1]> (image, w) r = Relu (c) p = MaxPool <kernel_shape = [2, 2]> (r) "
+    "g = GlobalAveragePool (p) t = Mul (p, g) y = Conv (t, w)",
+    "a decoder": "p, where = MaxPool <kernel_shape = [3, 2], strides = [3, 2]> (image) "
+    "c = Conv <pads = [1, 1, 1, 1]> (p, w) n = GroupNormalization <num_groups = 2> (c, s, b) "
+    f"d = MaxUnpool <kernel_shape = [3, 2], strides = [3, 2]> (n, where) {PLACES} t = Transpose <perm = [1, 2, 0, 3]> "
+    "(d) g = GatherND (t, i) u = Unsqueeze (g, three) y = Transpose <perm = [1, 0, 2, 3]> (u)",
+}
+
+
+@pytest.mark.parametrize("text", TOGETHER.values(), ids=list(TOGETHER))
+def test_more_gradients_than_images(text: str) -> None:
     """Several units of one image, run back together, as each is alone; of an inner tensor, too."""
-    model = network(
-        "c = Conv <pads = [1, 1, 1, 1]> (image, w) r = Relu (c) p = MaxPool <kernel_shape = [2, 2]> (r) "
-        "g = GlobalAveragePool (p) t = Mul (p, g) y = Conv (t, w)"
-    )
-    image, arriving = IMAGES[:1], np.random.default_rng(3).normal(size=(5, 4, 6, 5)).astype(np.float32)
+    model = network(text)
+    image = IMAGES[:1]
+    places = model.session().run(image, ["y"])["y"].shape[1:]
+    arriving = np.random.default_rng(3).normal(size=(5, *places)).astype(np.float32)
     together = backward_runs.gradients(model, "y", arriving, image, ["image", "c"])
     for number in range(5):
         alone = backward_runs.gradients(model, "y", arriving[number : number + 1], image, ["image", "c"])
@@ -198,12 +290,32 @@ def test_more_gradients_than_images() -> None:
 
 def test_what_is_missing_is_named_at_once() -> None:
     model = network(
-        "k = Constant <value = int64[4] {1, 1, 2, 2}> () t = Tile (image, k) u = Tile (image, k) v = Add (t, u) "
-        'p = Constant <value = int64[8] {0, 0, 1, 1, 0, 0, 1, 1}> () y = Pad <mode = "reflect"> (v, p)'
+        "t = LpPool <kernel_shape = [1, 1]> (image) u = LpPool <kernel_shape = [1, 1]> (t) "
+        'p = Constant <value = int64[8] {0, 0, 1, -1, 0, 0, 1, 1}> () y = Pad <mode = "reflect"> (u, p)'
     )
-    with pytest.raises(InputError, match=r"it lacks Pad with mode reflect; Tile \(2 ×\); ") as raised:
+    with pytest.raises(
+        InputError, match=r"it lacks Pad with mode reflect and negative pads; LpPool \(2 ×\); "
+    ) as raised:
         backward_runs.gradients(model, "y", IMAGES, IMAGES, ["image"])
     assert "\n" not in str(raised.value) and len(str(raised.value)) < 200
+
+
+REFUSED = {
+    "ScatterElements with reduction max": f'{SAME_TWICE} {QUARTERS} y = ScatterElements <axis = 3, reduction = "max"> '
+    "(image, i, u)",
+    "GatherElements with input 1, as it depends on the image": "i = ArgMax <axis = 3> (image) "
+    "y = GatherElements <axis = 3> (image, i)",
+    "ScatterND with input 1, as it depends on the image": "p, i = MaxPool <kernel_shape = [3, 2], strides = [3, 2]> "
+    "(image) m = Constant <value = int64[1] {-1}> () o = Constant <value = int64[2] {-1, 1}> () k = Reshape (i, o) "
+    "u = Reshape (p, m) x = Reshape (image, m) s = ScatterND (x, k, u) d = Shape (image) y = Reshape (s, d)",
+    "Attention with is_causal": "y = Attention <is_causal = 1> (image, image, image)",
+}
+
+
+@pytest.mark.parametrize(("reason", "text"), REFUSED.items(), ids=list(REFUSED))
+def test_what_is_refused(reason: str, text: str) -> None:
+    with pytest.raises(InputError, match=f"it lacks {reason}; "):
+        backward_runs.gradients(network(text, 23), "y", IMAGES, IMAGES, ["image"])
 
 
 def test_what_nothing_depends_on() -> None:
