@@ -55,6 +55,14 @@ class ChannelsLast:
         first = self.graph.shape(self._first[name])
         return first if len(first) < _LEAST else (first[0], *first[2:], first[1])
 
+    def is_first(self, name: str) -> bool:
+        """Whether the graph has it channels first, where that is another order than the source's."""
+        return name in self._first and len(self.shape(name)) >= _LEAST
+
+    def is_last(self, name: str) -> bool:
+        """Whether the graph has it as the source does, or can without a node."""
+        return name in self._last or name in self._values or not self.is_first(name)
+
     def first(self, name: str) -> str:
         """The graph's tensor, channels first."""
         rank = len(self.shape(name))
@@ -82,13 +90,16 @@ class ChannelsLast:
     def aligned(self, names: Sequence[str]) -> tuple[list[str], bool]:
         """The tensors of an operator that broadcasts, and whether they have channels first, as its result has then.
 
-        First where any of them is only there so, and the others can follow without a node of their own.
+        First where any of them is only there so, or is there both ways and none only as the source has it, and the
+        others can follow without a node of their own.
         """
         ranks = {name: len(self.shape(name)) for name in names}
         rank = max(ranks.values())
-        only_first = any(name in self._first and name not in self._last and ranks[name] >= _LEAST for name in names)
+        only_first = any(self.is_first(name) and not self.is_last(name) for name in names)
+        only_last = any(name in self._last and name not in self._first and ranks[name] >= _LEAST for name in names)
+        wanted = only_first or (any(self.is_first(name) for name in names) and not only_last)
         follow = all(name in self._values or ranks[name] in (0, rank) for name in names)
-        if not (only_first and follow):
+        if not (wanted and follow):
             return [self.last(name) for name in names], False
         return [self._broadcast_first(name, rank) for name in names], True
 

@@ -1,0 +1,109 @@
+"""LiteRT, Google's own interpreter, as the independent witness of the parity certificate."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import onnx
+
+from ..certificate import Reference
+from ..channels_last import channels_first, to_last
+from ..errors import InputError
+from ..input_spec import InputSpec, read_input_spec
+from ..provenance import SEED
+from .reader import Network, Tensor, read_network
+from .translate import translate
+
+_PROCESS = Path(__file__).with_name("litert_process.py")
+_TIMEOUT = 600  # seconds for one network and one input
+
+
+def reference(
+    path: Path, proto: onnx.ModelProto, names: Sequence[str], shapes: Mapping[str, Sequence[int]], dequantize: bool
+) -> Reference:
+    """Tensors of the same file, by name and in the order of the graph's axes, as LiteRT computes them.
+
+    Raises InputError without LiteRT, when it refuses the file, or when a float model was asked for.
+    """
+    if find_spec("ai_edge_litert") is None:
+        raise InputError("comparing with Google's interpreter needs its package: pip install ai-edge-litert")
+    network = read_network(path)
+    if dequantize and any(tensor.is_quantised and tensor.stored is None for tensor in network.tensors.values()):
+        raise InputError("a float model does not round as the file does; leave out --dequantize to compare with it")
+    first = translate(network, shapes, dequantize)[1]
+    feeds = sample_inputs(proto)
+    inputs = {
+        name: stored(value.transpose(to_last(value.ndim)) if name in first else value, network.tensors[name])
+        for name, value in feeds.items()
+    }
+    wanted = [name for name in dict.fromkeys(names) if name in network.tensors]
+    values = run_litert(path, network, inputs, wanted)
+    turned = {name: channels_first(value) if name in first else value for name, value in values.items()}
+    return Reference(f"LiteRT {version('ai-edge-litert')}", "the original file", feeds, turned)
+
+
+def sample_inputs(proto: onnx.ModelProto) -> dict[str, np.ndarray]:
+    """One seeded value for each graph input: noise as an image would arrive, small numbers elsewhere."""
+    generator = np.random.default_rng(SEED)
+    spec = read_input_spec(proto) or InputSpec()
+    samples = {}
+    for value in proto.graph.input:
+        tensor = value.type.tensor_type
+        shape = [dim.dim_value or 1 for dim in tensor.shape.dim]
+        dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type)
+        noise: np.ndarray
+        if not np.issubdtype(dtype, np.floating):
+            noise = generator.integers(0, 2, shape)
+        elif len(shape) == 4:
+            noise = (generator.uniform(0, 255, shape) - spec.mean[0]) * spec.scale[0]
+        else:
+            noise = generator.normal(size=shape)
+        samples[value.name] = noise.astype(dtype)
+    return samples
+
+
+def stored(value: np.ndarray, tensor: Tensor) -> np.ndarray:
+    """What the file's interpreter is fed for a value: the numbers that stand for it."""
+    steps = tensor.quantisation
+    if steps is None or not tensor.is_quantised:
+        return np.ascontiguousarray(value)
+    bits = np.iinfo(tensor.type.lower())
+    numbers = np.rint(value / steps.scale[0]) + steps.zero_point[0]
+    return np.ascontiguousarray(numbers.clip(bits.min, bits.max)).astype(tensor.type.lower())
+
+
+def run_litert(
+    path: Path, network: Network, inputs: Mapping[str, np.ndarray], names: Sequence[str]
+) -> dict[str, np.ndarray]:
+    """Tensors as the file has them, dequantised. Raises InputError when LiteRT refuses or crashes."""
+    places = {name: index for index, name in enumerate(network.tensors)}
+    with tempfile.TemporaryDirectory() as folder:
+        feeds, wanted, results = (Path(folder) / name for name in ("feeds.npz", "wanted.json", "results.npz"))
+        arrays = {str(places[name]): value for name, value in inputs.items()}
+        np.savez(feeds, **arrays)  # type: ignore[arg-type]
+        wanted.write_text(json.dumps([places[name] for name in names]))
+        command = [sys.executable, str(_PROCESS), *map(str, (path, feeds, wanted, results))]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT, check=False)
+        except subprocess.TimeoutExpired:
+            raise InputError(f"LiteRT took longer than {_TIMEOUT} s") from None
+        if done.returncode:
+            reason = " ".join(done.stderr.split())[-300:]
+            crashed = f"it crashed, signal {-done.returncode}"
+            raise InputError(f"LiteRT cannot run this file ({reason if done.returncode > 0 else crashed})")
+        with np.load(results) as found:
+            values = {name: found[str(places[name])] for name in names if str(places[name]) in found.files}
+    return {name: _real(value, network.tensors[name]) for name, value in values.items()}
+
+
+def _real(value: np.ndarray, tensor: Tensor) -> np.ndarray:
+    quantised = tensor.quantisation if tensor.is_quantised else None
+    return value if quantised is None else quantised.real(value)
