@@ -84,8 +84,9 @@ def _put(step: Step, gradient: str, axis: int, places: np.ndarray, size: int) ->
         return gradient
     first = int(places[0]) if len(places) else 0
     if len(places) and np.array_equal(places, np.arange(first, first + len(places))):
-        pads = write.ints([first, size - first - len(places)])
-        return write("Pad", gradient, pads, "", write.ints([axis]))
+        pads = np.zeros((2, len(step.shape(step.x))), np.int64)
+        pads[:, axis] = first, size - first - len(places)
+        return write("Pad", gradient, write.constant(pads.reshape(-1)))
     # A row of the matrix says where one of the places goes.
     matrix = np.zeros((len(places), size), np.float32)
     matrix[np.arange(len(places)), places] = 1

@@ -205,6 +205,11 @@ def test_operators(text: str) -> None:
 
 
 VERSIONS = {
+    "Slice": (
+        13,
+        "a = Constant <value = int64[2] {2, 3}> () e = Constant <value = int64[2] {7, 8}> () "
+        "x = Constant <value = int64[2] {2, 3}> () y = Slice (image, a, e, x)",
+    ),
     "Attention": (23, "e = Exp (image) n = Neg (image) y = Attention (e, image, n)"),
     "Attention with a mask": (
         23,
