@@ -49,6 +49,28 @@ class FlatBuffer:
         """
         return self._table(self._pointer(0), table, 0)
 
+    def places(self, table: str, *fields: str) -> list[int]:
+        """Where the tables lie that these fields lead to from the root, each through all entries of the one before.
+
+        "Model", "subgraphs", "tensors": every tensor of every subgraph.
+        """
+        found = [self._pointer(0)]
+        for field in fields:
+            kind = next(kind for name, kind, _ in self._schema[table] if name == field)
+            vectors = [place for at in found if (place := self.field_at(at, table, field)) is not None]
+            starts = [self._vector(place, 4) for place in vectors]
+            found = [self._pointer(start + 4 * index) for start, length in starts for index in range(length)]
+            table = kind[1:-1]
+        return found
+
+    def field_at(self, at: int, table: str, field: str) -> int | None:
+        """Where one field of a table lies; None where the file leaves it out."""
+        slot = [name for name, _, _ in self._schema[table]].index(field)
+        vtable = at - self._number("<i", at)
+        entry = 4 + 2 * slot
+        offset = self._number("<H", vtable + entry) if entry < self._number("<H", vtable) else 0
+        return at + offset if offset else None
+
     def _table(self, at: int, name: str, depth: int) -> dict[str, Any]:
         if depth > _DEEPEST:
             raise InputError("the file is damaged: its tables nest without end")

@@ -19,6 +19,7 @@ from ..channels_last import channels_first, to_last
 from ..errors import InputError
 from ..input_spec import InputSpec, read_input_spec
 from ..provenance import SEED
+from .float_weights import weights_alone, with_float_weights
 from .reader import Network, Tensor, read_network
 from .translate import translate
 
@@ -44,10 +45,21 @@ def reference(
         name: stored(value.transpose(to_last(value.ndim)) if name in first else value, network.tensors[name])
         for name, value in feeds.items()
     }
-    wanted = [name for name in dict.fromkeys(names) if name in network.tensors]
-    values = run_litert(path, network, inputs, wanted)
+    steps = {
+        name: float(tensor.quantisation.scale[0])
+        for name, tensor in network.tensors.items()
+        if tensor.is_quantised and tensor.stored is None and tensor.quantisation is not None
+    }
+    wanted = list(network.tensors) if steps else [name for name in dict.fromkeys(names) if name in network.tensors]
+    reads = "the original file" + ", each operator on its inputs there" * bool(steps)
+    with tempfile.TemporaryDirectory() as folder:
+        if weights_alone(network):
+            path, original = Path(folder) / "model.tflite", path
+            path.write_bytes(with_float_weights(original, network))
+            reads += ", its 8-bit weights as floats"
+        values = run_litert(path, network, inputs, wanted)
     turned = {name: channels_first(value) if name in first else value for name, value in values.items()}
-    return Reference(f"LiteRT {version('ai-edge-litert')}", "the original file", feeds, turned)
+    return Reference(f"LiteRT {version('ai-edge-litert')}", reads, feeds, turned, steps)
 
 
 def sample_inputs(proto: onnx.ModelProto) -> dict[str, np.ndarray]:
