@@ -1,0 +1,114 @@
+"""Keras itself, on the torch backend, as the independent witness of the parity certificate."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import onnx
+
+from ..certificate import Reference
+from ..channels_last import to_first, to_last
+from ..errors import InputError
+from ..provenance import SEED
+from .hdf5 import MAGIC
+from .network import Network
+from .source import open_source
+from .translate import Place, translate
+
+_PROCESS = Path(__file__).with_name("keras_process.py")
+_TIMEOUT = 600  # seconds for one network and one batch
+_BATCH = 2
+_ASSUMED_SIDE = 64  # of what the file leaves open
+_TYPES = {kind: onnx.helper.tensor_dtype_to_np_dtype(kind) for kind in onnx.TensorProto.DataType.values() if kind}
+
+
+def reference(path: Path, companion: Path | None, proto: onnx.ModelProto, names: Sequence[str]) -> Reference:
+    """Tensors of the same network, by name, as Keras computes them.
+
+    Raises InputError where Keras is not installed or cannot read the files (those of Keras 1, and others).
+    """
+    if find_spec("keras") is None:
+        raise InputError("comparing with Keras itself needs it; install it with: pip install keras")
+    with open_source(path, companion) as source:
+        places = dict(translate(source).places)
+        feeds = _feeds(proto, source.network)
+        turned = [len(value.shape) == 4 and places[name].channels_first for name, value in feeds.items()]
+    given = [value.transpose(to_last(4)) if turn else value for value, turn in zip(feeds.values(), turned, strict=True)]
+    wanted = {name: places[name] for name in names if name in places}
+    values = _run(path, companion, given, wanted)
+    return Reference(f"Keras {version('keras')} on torch", "the original file", feeds, values)
+
+
+def _feeds(proto: onnx.ModelProto, network: Network) -> dict[str, np.ndarray]:
+    """Seeded noise; small whole numbers where rows are looked up."""
+    generator = np.random.default_rng(SEED)
+    rows = dict(_embedded(network))
+    feeds = {}
+    for ref, value in zip(network.inputs, proto.graph.input, strict=True):
+        dims = value.type.tensor_type.shape.dim
+        shape = [dim.dim_value or (_ASSUMED_SIDE if axis else _BATCH) for axis, dim in enumerate(dims)]
+        kind = _TYPES[value.type.tensor_type.elem_type]
+        whole = kind.kind in "iub" or ref.layer in rows
+        drawn = generator.integers(0, rows.get(ref.layer, 2), shape) if whole else generator.uniform(-1, 1, shape)
+        feeds[value.name] = drawn.astype(kind)
+    return feeds
+
+
+def _embedded(network: Network) -> Iterator[tuple[str, int]]:
+    """(input, rows of the matrix) of inputs that an Embedding reads."""
+    for call in network.calls:
+        if call.layer.type == "Embedding":
+            yield from ((ref.layer, int(call.layer.config["input_dim"])) for ref in call.reads)
+
+
+def _run(
+    path: Path, companion: Path | None, given: Sequence[np.ndarray], wanted: Mapping[str, Place]
+) -> dict[str, np.ndarray]:
+    """Tensor name -> Keras' value in the graph's order of axes. Raises InputError when Keras refuses or crashes."""
+    with tempfile.TemporaryDirectory() as folder:
+        feeds, list_, results = (Path(folder) / name for name in ("feeds.npz", "wanted.json", "results.npz"))
+        np.savez(feeds, **{str(index): value for index, value in enumerate(given)})  # type: ignore[arg-type]
+        list_.write_text(json.dumps([[place.layer, place.node, place.index] for place in wanted.values()]))
+        model = _with_suffix(path, companion, Path(folder))
+        words = [model, companion or "", feeds, list_, results]
+        try:
+            done = subprocess.run(
+                [sys.executable, "-P", str(_PROCESS), *map(str, words)],
+                capture_output=True,
+                text=True,
+                timeout=_TIMEOUT,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise InputError(f"Keras took longer than {_TIMEOUT} s") from None
+        if done.returncode:
+            reason = " ".join(done.stderr.split())[-200:]
+            crash = f"it crashed, signal {-done.returncode}"
+            raise InputError(f"Keras cannot run this file ({reason if done.returncode > 0 else crash})")
+        with np.load(results) as stored:
+            found = {int(key): stored[key] for key in stored.files}
+    return {
+        name: _in_graph(found[number], place) for number, (name, place) in enumerate(wanted.items()) if number in found
+    }
+
+
+def _with_suffix(path: Path, companion: Path | None, folder: Path) -> Path:
+    """The file under a name by which Keras knows what it is."""
+    with path.open("rb") as file:
+        is_hdf5 = file.read(len(MAGIC)) == MAGIC
+    suffix = (".weights.h5" if companion else ".h5") if is_hdf5 else ".keras"
+    link = folder / f"model{suffix}"
+    link.symlink_to(path.resolve())
+    return link
+
+
+def _in_graph(value: np.ndarray, place: Place) -> np.ndarray:
+    return value.transpose(to_first(value.ndim)) if place.channels_first and value.ndim > 2 else value

@@ -1,0 +1,105 @@
+"""What arrays a layer of each type has, in the order in which every Keras stores them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from .network import Layer
+from .upgrade import Config
+
+
+@dataclass(frozen=True)
+class Role:
+    """One array of a layer."""
+
+    name: str  # "kernel"; of a part of the layer "query/kernel"
+    place: str = ""  # the part of the layer under which Keras 3 files it
+    trained: bool = True  # else it comes after all that are
+    optional: bool = False  # not in every version's files
+
+
+def _named(*names: str) -> Callable[[Config], list[Role]]:
+    return lambda config: [Role(name) for name in names]
+
+
+def _with_bias(*names: str) -> Callable[[Config], list[Role]]:
+    def roles(config: Config) -> list[Role]:
+        return [Role(name) for name in (*names, *["bias"] * bool(config.get("use_bias", True)))]
+
+    return roles
+
+
+def _affine(config: Config) -> list[Role]:
+    given = {"gamma": config.get("scale", True), "beta": config.get("center", True)}
+    return [Role(name) for name, there in given.items() if there]
+
+
+def _batch_normalization(config: Config) -> list[Role]:
+    return [*_affine(config), Role("moving_mean", trained=False), Role("moving_variance", trained=False)]
+
+
+def _normalization(config: Config) -> list[Role]:
+    if config.get("mean") is not None:
+        return []
+    moments = [Role(name, trained=False) for name in ("mean", "variance")]
+    return [*moments, Role("count", trained=False, optional=True)]
+
+
+def _attention(config: Config) -> list[Role]:
+    return [Role("scale")] if config.get("use_scale") else []
+
+
+def _multi_head_attention(config: Config) -> list[Role]:
+    names = ("kernel", "bias")[: 1 + bool(config.get("use_bias", True))]
+    parts = ("query", "key", "value", "output")
+    return [Role(f"{part}/{name}", f"{part}_dense") for part in parts for name in names]
+
+
+def _recurrent(config: Config) -> list[Role]:
+    names = ("kernel", "recurrent_kernel", *["bias"] * bool(config.get("use_bias", True)))
+    return [Role(name, "cell") for name in names]
+
+
+_CONVOLUTIONS = ("Conv1D", "Conv2D", "Conv3D", "Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose")
+_ROLES: dict[str, Callable[[Config], list[Role]]] = {
+    **dict.fromkeys((*_CONVOLUTIONS, "DepthwiseConv1D", "DepthwiseConv2D", "Dense"), _with_bias("kernel")),
+    **dict.fromkeys(("SeparableConv1D", "SeparableConv2D"), _with_bias("depthwise_kernel", "pointwise_kernel")),
+    **dict.fromkeys(("LayerNormalization", "GroupNormalization"), _affine),
+    **dict.fromkeys(("LSTM", "GRU", "SimpleRNN"), _recurrent),
+    "BatchNormalization": _batch_normalization,
+    "Normalization": _normalization,
+    "PReLU": _named("alpha"),
+    "Embedding": _named("embeddings"),
+    "Attention": _attention,
+    "MultiHeadAttention": _multi_head_attention,
+}
+_OLD_GATES = {"LSTM": "icfo", "GRU": "zrh"}  # Keras 1 stores the matrices of each gate on their own
+
+
+def layer_roles(layer: Layer, count: int | None = None) -> list[Role]:
+    """The arrays of a layer and of what it wraps; `count`: how many the file has, which tells old forms."""
+    if layer.wrapped:
+        places = ("forward_layer", "backward_layer") if len(layer.wrapped) > 1 else ("layer",)
+        return [
+            replace(role, name=f"{number}/{role.name}", place=f"{place}/{role.place}".strip("/"))
+            for number, (place, part) in enumerate(zip(places, layer.wrapped, strict=True))
+            for role in layer_roles(part)
+        ]
+    gates = _OLD_GATES.get(layer.type, "")
+    if gates and count == 3 * len(gates):
+        return [Role(f"{name}_{gate}") for gate in gates for name in ("kernel", "recurrent_kernel", "bias")]
+    roles = _ROLES[layer.type](layer.config) if layer.type in _ROLES else []
+    if count == sum(not role.optional for role in roles):
+        return [role for role in roles if not role.optional]
+    return roles
+
+
+def trained_first(roles: Sequence[tuple[Layer, Role]]) -> list[tuple[Layer, Role]]:
+    """The order of a whole model's arrays: what is trained, then what is not; frozen layers count as not trained."""
+
+    def is_trained(entry: tuple[Layer, Role]) -> bool:
+        layer, role = entry
+        return role.trained and bool(layer.config.get("trainable", True))
+
+    return [entry for entry in roles if is_trained(entry)] + [entry for entry in roles if not is_trained(entry)]
