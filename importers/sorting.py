@@ -19,8 +19,8 @@ def sort_nodes(graph: GraphProto, outer: frozenset[str] = frozenset()) -> None:
     """
     makers = _makers(graph)
     known = outer | makers.keys() | {value.name for value in graph.input} | _stored(graph)
-    reads = [_reads(node) for node in graph.node]
-    for node, names in zip(graph.node, reads, strict=True):
+    read = [reads(node) for node in graph.node]
+    for node, names in zip(graph.node, read, strict=True):
         for name in names - known:
             raise InputError(
                 f"node {label(node)} reads tensor {name}, which nothing makes; {nearest_names(name, sorted(known))}"
@@ -28,7 +28,7 @@ def sort_nodes(graph: GraphProto, outer: frozenset[str] = frozenset()) -> None:
     for value in graph.output:
         if value.name not in known:
             raise InputError(f"the graph's output {value.name} is made by no node; {nearest_names(value.name, makers)}")
-    order = _order(graph.node, reads, makers)
+    order = _order(graph.node, read, makers)
     if order != list(range(len(order))):
         nodes = [graph.node[index] for index in order]
         del graph.node[:]
@@ -65,7 +65,7 @@ def _makers(graph: GraphProto) -> dict[str, int]:
     return makers
 
 
-def _reads(node: NodeProto) -> set[str]:
+def reads(node: NodeProto) -> set[str]:
     """Names a node depends on: its inputs and what its subgraphs take from outside."""
     names = set(filter(None, node.input))
     for attribute in node.attribute:
@@ -78,13 +78,13 @@ def _free_names(graph: GraphProto) -> set[str]:
     inside = {value.name for value in graph.input} | _stored(graph)
     inside |= {name for node in graph.node for name in node.output}
     read = {value.name for value in graph.output if value.name}
-    return read.union(*(_reads(node) for node in graph.node)) - inside
+    return read.union(*(reads(node) for node in graph.node)) - inside
 
 
-def _order(nodes: Iterable[NodeProto], reads: list[set[str]], makers: dict[str, int]) -> list[int]:
+def _order(nodes: Iterable[NodeProto], read: list[set[str]], makers: dict[str, int]) -> list[int]:
     """Indices in topological order, the smallest possible index first (Kahn)."""
     labels = list(nodes)
-    sources = [{makers[name] for name in names if name in makers} for names in reads]
+    sources = [{makers[name] for name in names if name in makers} for names in read]
     waiting = [len(found) for found in sources]
     readers: dict[int, list[int]] = {}
     for index, found in enumerate(sources):

@@ -10,7 +10,7 @@ import onnxruntime as ort
 from onnx import TensorProto, helper
 from onnxray.engine.backward.build import Rule, backward_pass
 from onnxray.engine.backward.network import joined, prepared
-from onnxray.engine.backward.values import file_values, images_axes
+from onnxray.engine.backward.values import known
 from onnxray.engine.backward.writer import Writer
 from onnxray.engine.model import Model
 
@@ -20,7 +20,7 @@ def with_backward(model: Model, begin: str, to: Sequence[str], rule: Rule) -> tu
     ready = prepared(model)
     writer = Writer({*ready.graph.types, *ready.graph.initializers})
     arriving = writer.free("arriving")
-    made = backward_pass(ready.graph, file_values(ready), images_axes(ready), {begin: arriving}, to, rule, writer)
+    made = backward_pass(known(ready), {begin: arriving}, to, rule, writer).gradients
     given = [_declared(arriving, len(ready.graph.shape(begin) or ()))]
     outputs = [_declared(made[name], len(ready.graph.shape(name) or ())) for name in to]
     proto = joined(ready, writer, given, outputs, "both")

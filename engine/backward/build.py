@@ -9,23 +9,33 @@ The rules at activations are those of engine/gradient/rules.py, which torch runs
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal
-
-import numpy as np
 
 from ...importers.errors import InputError
 from ..structure.composites import with_activations
-from ..structure.graph import Graph, Node
+from ..structure.graph import Node
 from ..structure.rectifiers import RECTIFIERS
 from ..structure.semantics import operands
 from .ops import TABLE
 from .step import Backward, Gradients, Step, Unsupported
+from .values import Known
 from .writer import Writer
 
 Rule = Literal["gradient", "guided", "deconvnet"]
-Value = Callable[[str], np.ndarray | None]  # of a tensor that is the same for every image, else None
 
+
+@dataclass(frozen=True)
+class Passed:
+    """What a backward pass made."""
+
+    gradients: Mapping[str, str]  # tensor -> its gradient's name
+    through: frozenset[str]  # operators on the way, or the activations that chains of them stand for
+
+
+# What gradients are of: real numbers, and levels that stand for them.
+_NUMBERS = ("", "float32", "float16", "float64", "bfloat16", "uint8", "int8", "uint16", "int16")
 # What no gradient passes.
 _STOPS = (
     *("Shape", "Size", "ArgMax", "ArgMin", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Equal", "And", "Or"),
@@ -34,33 +44,34 @@ _STOPS = (
 
 
 def backward_pass(
-    graph: Graph,
-    value: Value,
-    images_axis: Callable[[str], int | None],
+    known: Known,
     begin: Mapping[str, str],  # tensor -> the name of its gradient
     to: Sequence[str],  # tensors whose gradients are asked for
     rule: Rule,
     writer: Writer,
-) -> dict[str, str]:  # tensor of `to` -> its gradient's name
+) -> Passed:
     """Write the nodes that make the gradients of `to` of those that it begins with.
 
     Raises InputError naming every operator on the way that has no backward pass here, or when there is no way.
     """
-    nodes = graph.nodes if rule == "gradient" else with_activations(graph, value)
+    graph = known.graph
+    nodes = graph.nodes if rule == "gradient" else with_activations(graph, known.value)
     between = _between(nodes, to, begin)
     ways = {*to, *(name for node in between for name in node.outputs)}
-    builder = _Builder(graph, value, images_axis, rule, writer, ways)
+    builder = _Builder(known, rule, writer, ways)
     builder.arriving = {tensor: [gradient] for tensor, gradient in begin.items()}
     for node in reversed(between):
         builder.pass_back(node)
     if builder.missing:
         names = "; ".join(f"{what} ({count} ×)" if count > 1 else what for what, count in builder.missing.items())
-        raise InputError(f"the backward pass cannot be written as ONNX: it lacks {names}; explain without --export")
+        instead = "`onnxray explain` without --export runs in torch"
+        raise InputError(f"the backward pass cannot be written as ONNX: it lacks {names}; {instead}")
     found = {tensor: builder.gradient(tensor) for tensor in to}
     unreached = [tensor for tensor, gradient in found.items() if gradient is None]
     if unreached:
         raise InputError(f"{' and '.join(begin)} does not depend on {' and '.join(unreached)}")
-    return {tensor: gradient for tensor, gradient in found.items() if gradient is not None}
+    gradients = {tensor: gradient for tensor, gradient in found.items() if gradient is not None}
+    return Passed(gradients, frozenset(builder.kind(node) for node in between))
 
 
 def _between(nodes: Sequence[Node], to: Iterable[str], begin: Iterable[str]) -> list[Node]:
@@ -78,17 +89,8 @@ def _between(nodes: Sequence[Node], to: Iterable[str], begin: Iterable[str]) -> 
 
 
 class _Builder:
-    def __init__(
-        self,
-        graph: Graph,
-        value: Value,
-        images_axis: Callable[[str], int | None],
-        rule: Rule,
-        writer: Writer,
-        ways: set[str],
-    ) -> None:
-        self._graph, self._value, self._images_axis, self._rule = graph, value, images_axis, rule
-        self._write, self._ways = writer, ways
+    def __init__(self, known: Known, rule: Rule, writer: Writer, ways: set[str]) -> None:
+        self._known, self._rule, self._write, self._ways = known, rule, writer, ways
         self.arriving: dict[str, list[str]] = {}
         self.missing: dict[str, int] = {}
 
@@ -104,7 +106,7 @@ class _Builder:
         if not any(gradients):
             return
         wanted = [bool(name) and name in self._ways and self._is_number(name) for name in node.inputs]
-        step = Step(node, self._graph, self._write, gradients, wanted, self._value, self._images_axis, self._switches)
+        step = self._step(node, gradients, wanted)
         try:
             found = self._through(step)
         except Unsupported as error:
@@ -116,15 +118,19 @@ class _Builder:
             if gradient is not None and is_wanted:
                 self.arriving.setdefault(tensor, []).append(gradient)
 
+    def _step(self, node: Node, gradients: Gradients, wanted: Sequence[bool]) -> Step:
+        known = self._known
+        return Step(node, known.graph, self._write, gradients, wanted, known.value, known.images_axis, self._switches)
+
     def _is_number(self, tensor: str) -> bool:
-        known = self._graph.types.get(tensor)
-        return known is None or known.dtype in ("", "float32", "float16", "float64", "bfloat16")
+        found = self._known.graph.types.get(tensor)
+        return found is None or found.dtype in _NUMBERS
 
     def _lack(self, what: str) -> None:
         self.missing[what] = self.missing.get(what, 0) + 1
 
     def _through(self, step: Step) -> Gradients:
-        kind = self._kind(step.node)
+        kind = self.kind(step.node)
         function: Backward | None = TABLE.get(step.node.op)
         if self._rule == "deconvnet" and (kind in RECTIFIERS or kind == "LRN"):
             return [step.gradient if kind == "LRN" else self._write("Relu", step.gradient)]
@@ -134,11 +140,11 @@ class _Builder:
             step = step.with_gradient(self._write("Relu", step.gradient))
         return function(step)
 
-    def _kind(self, node: Node) -> str:
+    def kind(self, node: Node) -> str:
         """The operator, or the activation it stands for."""
         if node.op != "Clip" or len(node.inputs) < 3:
             return node.op
-        low, high = (self._value(name) if name else None for name in node.inputs[1:3])
+        low, high = (self._known.value(name) if name else None for name in node.inputs[1:3])
         rectifies = low is not None and high is not None and low.size == high.size == 1 and low == 0 < high
         return "Relu6" if rectifies else node.op
 

@@ -21,7 +21,7 @@ from ..targets import ClassScore
 from ..targets.classes import classifier_in
 from .build import Rule, backward_pass
 from .network import joined, prepared
-from .values import file_values, images_axes
+from .values import Known, known
 from .writer import Writer
 
 TARGET, HEAT_MAP, EXPLAINED = "target", "heatmap", "explained"
@@ -33,6 +33,7 @@ class _Pass:
     """Writes a heat map behind one network."""
 
     model: Model  # prepared
+    known: Known
     classifier: Classifier
     layer: str | None
     write: Writer
@@ -44,23 +45,23 @@ class _Pass:
 
     def gradient(self, tensor: str, rule: Rule = "gradient") -> str:
         begin = {self.classifier.logits or self.classifier.output: self.seed}
-        values, axes = file_values(self.model), images_axes(self.model)
-        return backward_pass(self.model.graph, values, axes, begin, [tensor], rule, self.write)[tensor]
+        return backward_pass(self.known, begin, [tensor], rule, self.write).gradients[tensor]
 
     def planes(self, tensor: str) -> str:
         """Of the input, channels first."""
         return self.write("Transpose", tensor, perm=[0, 3, 1, 2]) if self.model.spec.layout == "NHWC" else tensor
 
-    def over_channels(self, tensor: str, op: str = "ReduceSum") -> str:  # [N, C, H, W] -> [N, H, W]
-        if op == "ReduceSum":
-            return self.write(op, tensor, self.write.ints([1]), keepdims=0)
+    def sum_of_channels(self, tensor: str) -> str:  # [N, C, H, W] -> [N, H, W]
+        return self.write("ReduceSum", tensor, self.write.ints([1]), keepdims=0)
+
+    def largest_channel(self, tensor: str) -> str:  # [N, C, H, W] -> [N, H, W]
         values, _ = self.write.several("TopK", 2, tensor, self.write.ints([1]), axis=1)
         return self.write("Squeeze", values, self.write.ints([1]))
 
     def brightening(self, gradient: str) -> str:
         """Along one more grey level in every channel."""
         scale = np.asarray(self.model.spec.scale, np.float32).reshape(1, -1, 1, 1)
-        return self.over_channels(self.write("Mul", gradient, self.write.constant(scale)))
+        return self.sum_of_channels(self.write("Mul", gradient, self.write.constant(scale)))
 
     def image_gradient(self, rule: Rule = "gradient") -> str:
         return self.planes(self.gradient(self.image, rule))
@@ -93,8 +94,8 @@ def _planes(write: Writer, at: FeatureMap, tensor: str) -> str:  # [N, C, h, w]
 _Maker: TypeAlias = Callable[[_Pass], str]  # writes [N, H, W]
 
 _MAKERS: dict[str, _Maker] = {
-    "saliency": lambda run: run.over_channels(run.write("Abs", run.image_gradient()), "TopK"),
-    "input_x_gradient": lambda run: run.over_channels(run.write("Mul", run.planes(run.image), run.image_gradient())),
+    "saliency": lambda run: run.largest_channel(run.write("Abs", run.image_gradient())),
+    "input_x_gradient": lambda run: run.sum_of_channels(run.write("Mul", run.planes(run.image), run.image_gradient())),
     "guided_backprop": lambda run: run.brightening(run.image_gradient("guided")),
     "deconvnet": lambda run: run.brightening(run.image_gradient("deconvnet")),
     "grad_cam": lambda run: run.write("Squeeze", run.class_activation(), run.write.ints([1])),
@@ -125,7 +126,7 @@ def heat_map_model(
         raise InputError(f"the network has no class {target}, its classes are 0 to {classifier.classes - 1}")
     write = Writer({*ready.graph.types, *ready.graph.initializers, TARGET, HEAT_MAP, EXPLAINED})
     explained, seed = _seed(ready, classifier, write)
-    heat = _MAKERS[method](_Pass(ready, classifier, layer, write, seed))
+    heat = _MAKERS[method](_Pass(ready, known(ready), classifier, layer, write, seed))
     for name, made in ((HEAT_MAP, heat), (EXPLAINED, explained)):
         write.nodes.append(helper.make_node("Identity", [made], [name]))
     write.constants.append(helper.make_tensor(TARGET, TensorProto.INT64, [1], [_TOP if target is None else target]))

@@ -20,7 +20,7 @@ from ..model import Model
 from ..providers import choose_providers, open_session
 from .build import backward_pass
 from .network import joined, only_written, prepared
-from .values import file_values, images_axes
+from .values import known
 from .writer import Writer
 
 
@@ -31,6 +31,7 @@ class Mirror:
     layer: str
     image: str
     recorded: tuple[str, ...]  # what the mirrored pass reads of the forward one
+    through: frozenset[str]  # operators that it mirrors
     _units: str  # names of the mirrored pass's input and output
     _seen: str
     _forward: ort.InferenceSession
@@ -60,8 +61,8 @@ def mirror(model: Model, layer: str) -> Mirror:
         raise InputError(f"{layer} is inside a part of the network that has another form for its backward pass")
     write = Writer({*ready.graph.types, *ready.graph.initializers})
     units = write.free("units")
-    values, axes = file_values(ready), images_axes(ready)
-    seen = backward_pass(ready.graph, values, axes, {layer: units}, [image], "deconvnet", write)[image]
+    passed = backward_pass(known(ready), {layer: units}, [image], "deconvnet", write)
+    seen = passed.gradients[image]
     switches = set(write.switches.values())
     recorded = [name for name in _read(write) if name != units and name not in ready.graph.initializers]
     declared = [_declared(ready, name, name in switches) for name in recorded]
@@ -73,6 +74,7 @@ def mirror(model: Model, layer: str) -> Mirror:
         layer,
         image,
         tuple(recorded),
+        passed.through,
         units,
         seen,
         open_session(joined(ready, write, [], list(outputs.values()), "forward"), [], providers, folder=model.folder),
@@ -86,9 +88,9 @@ def _read(write: Writer) -> Iterable[str]:
 
 
 def _declared(model: Model, tensor: str, is_switches: bool) -> onnx.ValueInfoProto:
-    known = model.graph.types.get(tensor)
-    dtype = np.dtype("int64" if is_switches or known is None else known.dtype)
-    shape = None if is_switches or known is None or known.shape is None else [None] * len(known.shape)
+    found = model.graph.types.get(tensor)
+    dtype = np.dtype("int64" if is_switches or found is None else found.dtype)
+    shape = None if is_switches or found is None or found.shape is None else [None] * len(found.shape)
     made = helper.make_tensor_value_info(tensor, helper.np_dtype_to_tensor_dtype(dtype), shape or [])
     if shape is None:
         made.type.tensor_type.ClearField("shape")

@@ -9,6 +9,7 @@ import onnx
 from onnx import helper, inliner
 
 from ...importers.opset import opset, with_opset
+from ...importers.sorting import reads, sort_nodes
 from ..model import Model
 from .branches import without_settled_branches
 from .writer import Writer
@@ -43,46 +44,51 @@ def joined(
 
     It takes any number of images where the network does, all of the size that the model is loaded for.
     """
-    proto = model.proto
-    made = onnx.ModelProto(ir_version=max(proto.ir_version, 8), producer_name="onnxray")
-    made.opset_import.extend(proto.opset_import)
-    made.metadata_props.extend(proto.metadata_props)
-    graph = made.graph
-    graph.name = name
-    graph.node.extend(_needed([*_with_switches(proto, writer), *writer.nodes], outputs))
-    needed = {*(name for node in graph.node for name in node.input), *(output.name for output in outputs)}
-    stored = (tensor for tensor in (*proto.graph.initializer, *writer.constants) if tensor.name in needed)
-    graph.initializer.extend(stored)
-    graph.input.extend([*_own_inputs(model), *inputs])
-    graph.output.extend(outputs)
-    return made
+    nodes = [*_with_switches(model.proto, writer), *writer.nodes]
+    return _assembled(model, writer, name, nodes, [*_own_inputs(model), *inputs], outputs)
 
 
 def only_written(
     model: Model, writer: Writer, inputs: Sequence[onnx.ValueInfoProto], outputs: Sequence[onnx.ValueInfoProto]
 ) -> onnx.ModelProto:
     """What was written as a model of its own, with the file's weights that it reads."""
+    return _assembled(model, writer, "backward", writer.nodes, inputs, outputs)
+
+
+def _assembled(
+    model: Model,
+    writer: Writer,
+    name: str,
+    nodes: Iterable[onnx.NodeProto],
+    inputs: Iterable[onnx.ValueInfoProto],
+    outputs: Sequence[onnx.ValueInfoProto],
+) -> onnx.ModelProto:
     proto = model.proto
     made = onnx.ModelProto(ir_version=max(proto.ir_version, 8), producer_name="onnxray")
     made.opset_import.extend(proto.opset_import)
-    made.graph.name = "backward"
-    made.graph.node.extend(_needed(writer.nodes, outputs))
-    read = {name for node in made.graph.node for name in node.input}
-    stored = (tensor for tensor in (*proto.graph.initializer, *writer.constants) if tensor.name in read)
-    made.graph.initializer.extend(stored)
-    made.graph.input.extend(inputs)
-    made.graph.output.extend(outputs)
+    made.metadata_props.extend(proto.metadata_props)
+    graph, stored = made.graph, {tensor.name: tensor for tensor in (*proto.graph.initializer, *writer.constants)}
+    graph.name = name
+    graph.input.extend(inputs)
+    graph.output.extend(outputs)
+    graph.node.extend(_read(nodes, outputs))
+    sort_nodes(graph, frozenset(stored))
+    read = {output.name for output in outputs}.union(*map(reads, graph.node))
+    graph.initializer.extend(tensor for tensor in stored.values() if tensor.name in read)
     return made
 
 
-def _needed(nodes: Sequence[onnx.NodeProto], outputs: Iterable[onnx.ValueInfoProto]) -> list[onnx.NodeProto]:
-    """Those that the outputs depend on, each behind those that make what it reads."""
-    wanted, kept = {output.name for output in outputs}, []
-    for node in reversed(_sorted(nodes)):
-        if not wanted.isdisjoint(node.output):
-            kept.append(node)
-            wanted.update(node.input)
-    return kept[::-1]
+def _read(nodes: Iterable[onnx.NodeProto], outputs: Iterable[onnx.ValueInfoProto]) -> list[onnx.NodeProto]:
+    """Those that the outputs depend on."""
+    nodes = list(nodes)
+    makers = {name: index for index, node in enumerate(nodes) for name in node.output if name}
+    kept, waiting = set[int](), [output.name for output in outputs]
+    while waiting:
+        index = makers.get(waiting.pop())
+        if index is not None and index not in kept:
+            kept.add(index)
+            waiting += reads(nodes[index])
+    return [nodes[index] for index in sorted(kept)]
 
 
 def _own_inputs(model: Model) -> Iterator[onnx.ValueInfoProto]:
@@ -102,27 +108,3 @@ def _with_switches(proto: onnx.ModelProto, writer: Writer) -> Iterator[onnx.Node
             changed.output.append(writer.switches[index])
             node = changed
         yield node
-
-
-def _sorted(nodes: Sequence[onnx.NodeProto]) -> list[onnx.NodeProto]:
-    """Each behind those that make what it reads."""
-    producers = {name: node for node in nodes for name in node.output if name}
-    order, state = list[onnx.NodeProto](), dict[int, bool]()
-    for root in nodes:
-        waiting = [root]
-        while waiting:
-            node = waiting[-1]
-            if state.get(id(node)):
-                waiting.pop()
-                continue
-            pending = [
-                made for name in node.input if (made := producers.get(name)) is not None and id(made) not in state
-            ]
-            state.setdefault(id(node), False)
-            if pending:
-                waiting += pending
-                continue
-            waiting.pop()
-            state[id(node)] = True
-            order.append(node)
-    return order

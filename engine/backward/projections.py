@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -14,10 +14,13 @@ from ..batching import memory_bytes, resident_bytes
 from ..images import ImageBatches, Images, channels_first, displayable, image_input
 from ..methods.attributing import Progress
 from ..methods.attribution import Stop
+from ..methods.feature_maps import image_size
 from ..model import Model
 from ..results import Result
-from ..structure.places import is_feature_map
+from ..structure.places import places
 from ..structure.receptive_field import receptive_fields
+from ..structure.rectifiers import NOT_ONLY_POSITIVE, RECTIFIERS
+from ..structure.semantics import constant_tensors
 from ..targets.target import tensor_named
 from .mirror import Mirror, mirror
 
@@ -47,9 +50,6 @@ class Projections(Result):
     skipped: tuple[tuple[str, str], ...]
     source: Mapping[str, Any]
 
-    def to_json(self) -> dict[str, Any]:
-        return super().to_json() | {"maps": {"shape": list(self.maps.shape), "dtype": str(self.maps.dtype)}}
-
 
 @dataclass(frozen=True)
 class _Strongest:
@@ -65,7 +65,7 @@ class _Strongest:
 def projections(
     model: Model,
     images: Images,  # files, folders, globs, or arrays [N, H, W, 3]
-    layer: str,  # feature map [N, C, h, w], a tensor or its node
+    layer: str,  # feature map [N, C, h, w] or [N, h, w, C], or units [N, C]; a tensor or its node
     *,
     units: str | Sequence[int] = TOP,  # top9: of all units those that rise highest; all; or their numbers
     images_per_unit: int = _TOP,  # those in which a unit is strongest
@@ -76,44 +76,74 @@ def projections(
 
     All other values of the layer are 0; the unit is 1, where the paper begins with its activation. The network runs
     forward once an image to find the places, once more for each image that is shown, and back for many units at once.
-    Raises InputError when the layer is no feature map, a unit is not in it, an operator has no backward pass as ONNX,
+    Raises InputError when the layer is neither, a unit is not in it, an operator has no backward pass as ONNX,
     or no image can be read.
     Source: Zeiler and Fergus 2013, arXiv:1311.2901, section 2.1.
     """
-    tensor = tensor_named(model, layer)
-    if not is_feature_map(model.graph, tensor):
-        raise InputError(f"expected a feature map [N, C, H, W], {tensor} is {list(model.graph.shape(tensor) or ['?'])}")
-    back = mirror(model, tensor)
+    at = _layer(model, layer)
     batches = ImageBatches(images, model, 1)
     report = progress or (lambda done, total: None)
-    strongest, looked = _strongest(back, batches, images_per_unit, report)
+    strongest, looked = _strongest(at, batches, images_per_unit, report)
     asked = _asked(units, strongest)
     rows = [row for unit in asked for row in strongest[unit]]
-    rows, maps, pictures, ran = _run_back(back, model, images, rows, memory, report)
-    field, shown = receptive_fields(model.graph, back.image, _axes(model))[tensor], list(pictures)
+    rows, maps, pictures, ran = _run_back(at, images, rows, memory, report)
+    field, shown = receptive_fields(model.graph, at.back.image, _axes(model))[at.back.layer], list(pictures)
     return Projections(
-        layer=tensor,
+        layer=at.back.layer,
         units=tuple(row.unit for row in rows),
         images=tuple(str(row.path) for row in rows),
         activations=np.array([row.activation for row in rows]),
         places=np.array([row.place for row in rows], int).reshape(-1, 2),
-        boxes=np.array([_box(field.pixels((0, row.unit, *row.place)), model) for row in rows], int).reshape(-1, 4),
+        boxes=np.array([_box(field.pixels(at.index(row)), model) for row in rows], int).reshape(-1, 4),
         maps=maps,
         pictures=np.array(list(pictures.values()), np.uint8),
         picture_of=tuple(shown.index(row.picture) for row in rows),
         silent=tuple(unit for unit in asked if not strongest[unit]),
-        notes=_notes(back),
+        notes=tuple(_notes(at.back.through)),
         stopped="; ".join(filter(None, [looked, ran])),
         skipped=tuple((str(path), reason) for path, reason in batches.skipped),
         source=model.source,
     )
 
 
-def _strongest(back: Mirror, batches: ImageBatches, most: int, report: Progress) -> tuple[list[list[_Strongest]], str]:
+@dataclass(frozen=True)
+class _Layer:
+    """A tensor of units: a feature map, channels first or last, or one place with as many channels as units."""
+
+    model: Model
+    back: Mirror
+    layout: Literal["channels first", "channels last", "one place"]
+
+    def planes(self, values: np.ndarray) -> np.ndarray:  # [n, …] -> [n, C, h, w]
+        """What is written there is written into them."""
+        if self.layout == "one place":
+            return values[:, :, None, None]
+        return np.moveaxis(values, 3, 1) if self.layout == "channels last" else values
+
+    def index(self, row: _Strongest) -> tuple[int, ...]:
+        """Of the unit in the tensor."""
+        if self.layout == "one place":
+            return 0, row.unit
+        return (0, *row.place, row.unit) if self.layout == "channels last" else (0, row.unit, *row.place)
+
+
+def _layer(model: Model, name: str) -> _Layer:
+    tensor = tensor_named(model, name)
+    shape = model.graph.shape(tensor) or ()
+    if len(shape) not in (2, 4):
+        raise InputError(f"expected a feature map [N, C, H, W] or units [N, C], {tensor} is {list(shape) or ['?']}")
+    found = places(model.graph, tensor, image_size(model), constant_tensors(model.graph))
+    last = found is not None and found.layout == "channels last"
+    return _Layer(
+        model, mirror(model, tensor), "one place" if len(shape) == 2 else "channels last" if last else "channels first"
+    )
+
+
+def _strongest(at: _Layer, batches: ImageBatches, most: int, report: Progress) -> tuple[list[list[_Strongest]], str]:
     """For each unit the images in which it rises above 0, the strongest first; how far it came if it was stopped."""
     found: list[list[_Strongest]] = []
     for number, (paths, image) in enumerate(batches):
-        values = back.forward(image)[0][0]  # [C, h, w]
+        (values,) = at.planes(at.back.forward(image)[0])  # [C, h, w]
         found = found or [[] for _ in values]
         for unit, plane in enumerate(values):
             row, column = np.unravel_index(plane.argmax(), plane.shape)
@@ -142,43 +172,43 @@ def _asked(units: str | Sequence[int], strongest: Sequence[Sequence[_Strongest]]
 
 
 def _run_back(
-    back: Mirror,
-    model: Model,
-    images: Images,
-    rows: Sequence[_Strongest],
-    memory: int | str | None,
-    report: Progress,
+    at: _Layer, images: Images, rows: Sequence[_Strongest], memory: int | str | None, report: Progress
 ) -> tuple[list[_Strongest], np.ndarray, dict[int, np.ndarray], str]:
     """The rows that were done, their maps [P, C, H, W], the pictures, and how far it came if it was told to stop.
 
-    Image by image, as switches are an image's."""
+    Image by image, as switches are an image's.
+    """
     made, pictures, stopped = dict[_Strongest, np.ndarray](), dict[int, np.ndarray](), ""
     of_picture = {number: [row for row in rows if row.picture == number] for number in {row.picture for row in rows}}
     try:
-        for number, (_, image) in enumerate(ImageBatches(images, model, 1)):
-            for some in _parts(of_picture.get(number, []), _most(model, memory)):
-                pictures[number] = displayable(image, model.spec)
-                made.update(zip(some, _maps(back, image, some, model), strict=True))
-                report(len(made), len(rows))
+        for number, (_, image) in enumerate(ImageBatches(images, at.model, 1)):
+            if number in of_picture:
+                pictures[number] = displayable(image, at.model.spec)
+                for some, maps in _maps(at, image, of_picture.pop(number), memory):
+                    made.update(zip(some, maps, strict=True))
+                    report(len(made), len(rows))
+            if not of_picture:
+                break
     except Stop:
         stopped = f"stopped after {len(made)} of {len(rows)} pictures" if len(made) < len(rows) else ""
     done = [row for row in rows if row in made]
-    shape = channels_first(np.empty((1, *image_input(model)[1][1:])), model.spec).shape[1:]
+    shape = channels_first(np.empty((1, *image_input(at.model)[1][1:])), at.model.spec).shape[1:]
     return done, np.array([made[row] for row in done], np.float32).reshape(-1, *shape), pictures, stopped
 
 
-def _maps(back: Mirror, image: np.ndarray, rows: Sequence[_Strongest], model: Model) -> np.ndarray:  # [n, C, H, W]
-    value, recorded = back.forward(image)
-    units = np.zeros((len(rows), *value.shape[1:]), np.float32)
-    for number, row in enumerate(rows):
-        units[(number, row.unit, *row.place)] = 1
-    maps = channels_first(back.backward(units, recorded), model.spec)
-    return maps[:, ::-1] if model.spec.channel_order == "BGR" else maps
-
-
-def _parts(rows: Sequence[_Strongest], most: int) -> Iterator[Sequence[_Strongest]]:
-    for start in range(0, len(rows), most):
-        yield rows[start : start + most]
+def _maps(
+    at: _Layer, image: np.ndarray, rows: Sequence[_Strongest], memory: int | str | None
+) -> Iterator[tuple[Sequence[_Strongest], np.ndarray]]:
+    """Some rows of an image and their maps [n, C, H, W], until all are done."""
+    spec, (value, recorded) = at.model.spec, at.back.forward(image)
+    while rows:
+        most = _most(at.model, memory)
+        some, rows = rows[:most], rows[most:]
+        units = np.zeros((len(some), *value.shape[1:]), np.float32)
+        for number, row in enumerate(some):
+            at.planes(units)[(number, row.unit, *row.place)] = 1
+        maps = channels_first(at.back.backward(units, recorded), spec)
+        yield some, maps[:, ::-1] if spec.channel_order == "BGR" else maps
 
 
 def _most(model: Model, memory: int | str | None) -> int:
@@ -201,7 +231,11 @@ def _box(pixels: Any, model: Model) -> tuple[int, int, int, int]:
     return top, left, bottom + 1, right + 1
 
 
-def _notes(back: Mirror) -> tuple[str, ...]:
-    if any(name.endswith("/switches") for name in back.recorded):
-        return ()
-    return ("no MaxPool lies before the layer: without switches the pictures hardly depend on the image",)
+def _notes(through: frozenset[str]) -> Iterator[str]:
+    if "MaxPool" not in through:
+        yield "no MaxPool lies before the layer: without switches the pictures hardly depend on the image"
+    if not through & set(RECTIFIERS):
+        yield "no ReLU or its like lies before the layer: nothing is rectified on the way back"
+    if soft := sorted(through & set(NOT_ONLY_POSITIVE)):
+        names = " and ".join(name.removeprefix("com.microsoft.") for name in soft)
+        yield f"{names} let negative values pass forward; back, only what is positive passes, as at a ReLU"

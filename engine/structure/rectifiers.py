@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-# ONNX's operators, and Relu6, which is a Clip between 0 and a constant. Swish is SiLU.
-RECTIFIERS = (
-    *("Relu", "Relu6", "LeakyRelu", "PRelu", "ThresholdedRelu", "Elu", "Celu", "Selu", "Softplus"),
-    *("Gelu", "Swish", "HardSwish", "Mish"),
+# Those whose outputs may lie below 0. Swish is SiLU.
+NOT_ONLY_POSITIVE = (
+    *("LeakyRelu", "PRelu", "Elu", "Celu", "Selu", "Gelu", "Swish", "HardSwish", "Mish"),
     *("com.microsoft.Gelu", "com.microsoft.FastGelu", "com.microsoft.QuickGelu"),
 )
+# ONNX's operators, and Relu6, which is a Clip between 0 and a constant.
+RECTIFIERS = ("Relu", "Relu6", "ThresholdedRelu", "Softplus", *NOT_ONLY_POSITIVE)

@@ -12,6 +12,7 @@ from . import (
     normalisation,
     pooling,
     products,
+    quantised,
     reduction,
     resizing,
 )
@@ -25,6 +26,7 @@ TABLE: dict[str, Backward] = {
     **normalisation.TABLE,
     **pooling.TABLE,
     **products.TABLE,
+    **quantised.TABLE,
     **reduction.TABLE,
     **resizing.TABLE,
 }

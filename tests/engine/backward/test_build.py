@@ -256,6 +256,27 @@ def test_rules(text: str, rule: Rule) -> None:
 
 
 # Of random weights, those whose gradients rounding does not throw from one side of a ReLU to the other.
+LEVELS = (
+    "i8 = Constant <value = int8[4] {0, 3, -4, 1}> () u = Constant <value = uint8 {100}> () "
+    "h = Constant <value = float {0.02}> () f = Constant <value = float[4] {0.01, 0.02, 0.03, 0.005}> () "
+)
+QUANTISED = {
+    "one scale": "l = QuantizeLinear (image, h, u) d = DequantizeLinear (l, h, u) "
+    "c = Conv <pads = [1, 1, 1, 1]> (d, w) v = QuantizeLinear (c, h, u) y = DequantizeLinear (v, h, u)",
+    "maxima of levels": "v = QuantizeLinear (image, h, u) p = MaxPool <kernel_shape = [2, 2]> (v) "
+    "y = DequantizeLinear (p, h, u)",
+    "a scale a channel": "l = QuantizeLinear <axis = 1> (image, f, i8) d = DequantizeLinear <axis = 1> (l, f, i8) "
+    "c = Conv <pads = [1, 1, 1, 1]> (d, w) e = QuantizeLinear (c, h) y = DequantizeLinear (e, h)",
+}
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("text", QUANTISED.values(), ids=QUANTISED)
+def test_levels(text: str, rule: Rule) -> None:
+    """Straight through the rounding, and stopped where a level saturates."""
+    assert against_torch(network(LEVELS + text), "y", IMAGES, rule) < TINY
+
+
 ARCHITECTURES = ("squeezenet1_1", "resnet18", "mobilenet_v3_small", "zfnet", "hourglass", "segnet")
 
 

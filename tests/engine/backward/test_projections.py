@@ -79,10 +79,64 @@ def test_told_to_stop_it_keeps_what_is_done(model: Model, monkeypatch: pytest.Mo
         assert np.array_equal(found.maps[row], whole.maps[same])
 
 
+SEVERAL_LAYOUTS = """
+<ir_version: 8, opset_import: ["" : 17]>
+turned (float[N, 3, 6, 7] image) => (float[N, 5] logits)
+<float[4, 3, 3, 3] w, float[4, 5] dense>
+{
+    conv = Conv <pads = [1, 1, 1, 1]> (image, w)
+    active = RECTIFIER (conv)
+    last = Transpose <perm = [0, 2, 3, 1]> (active)
+    mixed = MatMul (last, dense)
+    units = Relu (mixed)
+    columns = ReduceMax <axes = [1], keepdims = 0> (units)
+    logits = ReduceMax <axes = [1], keepdims = 0> (columns)
+}
+"""
+
+
+@pytest.mark.parametrize(("layer", "places"), [("units", True), ("logits", False)])
+def test_channels_last_and_units_without_a_place(layer: str, places: bool) -> None:
+    model = explained_networks.network(SEVERAL_LAYOUTS.replace("RECTIFIER", "Relu"))
+    found = projections(model, PICTURES, layer, units="all", images_per_unit=1)
+    values, back = explained_networks.values(model, explained_networks.inputs(model), layer), mirror(model, layer)
+    assert found.units == tuple(unit for unit in range(5) if values[..., unit].max() > 0) and len(found.units) > 2
+    for row, unit in enumerate(found.units):
+        index = np.unravel_index(values[..., unit].argmax(), values.shape[:-1])
+        assert np.array_equal(found.pictures[found.picture_of[row]], PICTURES[index[0]])
+        assert tuple(found.places[row]) == (index[1:] if places else (0, 0))
+        units = np.zeros((1, *values.shape[1:]), np.float32)
+        units[(0, *index[1:], unit)] = 1
+        batch = explained_networks.inputs(model)[index[0] : index[0] + 1]
+        expected = back.backward(units, back.forward(batch)[1])[0, ::-1]
+        np.testing.assert_allclose(found.maps[row], expected, atol=1e-6 * np.abs(expected).max())
+        top, left, bottom, right = found.boxes[row]
+        assert (bottom - top, right - left) == (6, 7) or (places and (bottom - top) * (right - left) <= 9)
+
+
+def test_what_is_neither_a_map_nor_units() -> None:
+    model = explained_networks.network(SEVERAL_LAYOUTS.replace("RECTIFIER", "Relu"))
+    with pytest.raises(InputError, match=r"expected a feature map .* or units \[N, C\], columns is \[1, 7, 5\]"):
+        projections(model, PICTURES, "columns")
+
+
+@pytest.mark.parametrize(
+    ("rectifier", "layer", "notes"),
+    [
+        ("Relu", "units", ["no MaxPool lies before"]),
+        ("Elu", "units", ["no MaxPool lies before", "Elu let negative values pass forward; back, only what is"]),
+        ("Elu", "conv", ["no MaxPool lies before", "no ReLU or its like lies before the layer"]),
+    ],
+)
+def test_what_the_way_back_does_is_said(rectifier: str, layer: str, notes: list[str]) -> None:
+    model = explained_networks.network(SEVERAL_LAYOUTS.replace("RECTIFIER", rectifier))
+    found = projections(model, PICTURES, layer, images_per_unit=1).notes
+    assert len(found) == len(notes) and all(map(str.startswith, found, notes))
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"layer": "flat"}, r"expected a feature map \[N, C, H, W\], flat is \[1, 5\]"),
         ({"layer": "relu9"}, "the network has no layer 'relu9'; did you mean"),
         ({"layer": "relu1", "units": [4]}, r"units expects top9, all or numbers from 0 to 3, found \[4\]"),
         ({"layer": "relu1", "units": "some"}, "units expects top9, all or numbers from 0 to 3, found 'some'"),
