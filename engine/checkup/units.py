@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
+from ..structure.composites import with_activations
 from ..structure.graph import Graph, Node
-from .convolutions import channel_constant, layer_name, operators, stored_value
+from .convolutions import layer_name, operators, stored_value
 
 _LAYERS = ("Conv", "ConvTranspose", "com.microsoft.FusedConv", "DeformConv", "QLinearConv", "ConvInteger")
 _DENSE = ("Gemm", "MatMul", "QLinearMatMul", "MatMulInteger", "com.microsoft.QGemm")
@@ -25,7 +27,6 @@ _CURVED = operators(
     "com.microsoft.QLinearLeakyRelu"
 )
 _BOUNDS = {"Sigmoid": (0.0, 1.0), "HardSigmoid": (0.0, 1.0), "Tanh": (-1.0, 1.0)}
-_GATES = ("Sigmoid", "HardSigmoid", "Clip", "Erf", "Tanh")  # times their own input: SiLU, hard-swish, GELU, Mish
 
 
 @dataclass(frozen=True)
@@ -45,19 +46,13 @@ class Units:
 
 def find_units(graph: Graph) -> Iterator[Units]:
     """The units of a graph, in its order. The graph's outputs are answers, not units."""
-    for node in graph.nodes:
+    for node in with_activations(graph, partial(stored_value, graph)):
         kind = _kind(graph, node)
-        if kind is None or not node.inputs:
+        if kind is None or not node.inputs or node.outputs[0] in graph.outputs:
             continue
-        layer = _layer(graph, node)
-        tensor = _gated(graph, node)
-        shape = graph.shape(tensor or node.outputs[0])
-        if layer is None or shape is None or len(shape) not in (2, 4) or (node.op == "Erf" and tensor is None):
-            continue
-        name = tensor or node.outputs[0]
-        if name not in graph.outputs:
-            rectified, bounds = kind if tensor is None else (False, (-math.inf, math.inf))
-            yield Units(name, layer, rectified, bounds)
+        layer, shape = _layer(graph, node), graph.shape(node.outputs[0])
+        if layer is not None and shape is not None and len(shape) in (2, 4):
+            yield Units(node.outputs[0], layer, *kind)
 
 
 def _kind(graph: Graph, node: Node) -> tuple[bool, tuple[float, float]] | None:
@@ -71,7 +66,7 @@ def _kind(graph: Graph, node: Node) -> tuple[bool, tuple[float, float]] | None:
         return (True, (-math.inf, math.inf)) if node.attribute("activation") == "Relu" else None
     if node.op == "DequantizeLinear":
         return (True, (-math.inf, math.inf)) if _cuts_at_zero(graph, node) else None
-    if node.op in _CURVED or node.op == "Erf":
+    if node.op in _CURVED:
         return False, _BOUNDS.get(node.op, (-math.inf, math.inf))
     return None
 
@@ -107,37 +102,3 @@ def _layer(graph: Graph, node: Node) -> str | None:
         own = own and len(moving) == 1 and maker.op in _SAME_CHANNEL
         tensor = moving[0]
     return None
-
-
-def _gated(graph: Graph, node: Node) -> str | None:
-    """Of SiLU, hard-swish or GELU written out, the product that is the unit; None when this node is no gate."""
-    if node.op not in _GATES:
-        return None
-    source, tensor = _behind_constants(graph, node.inputs[0]), node.outputs[0]
-    while len(readers := graph.consumers.get(tensor, ())) == 1:
-        reader = readers[0]
-        others = [name for name in reader.inputs if name != tensor]
-        if reader.op == "Mul" and others and _behind_constants(graph, others[0]) == source:
-            return reader.outputs[0]
-        if not _constant_arithmetic(graph, reader):
-            return None
-        tensor = reader.outputs[0]
-    return None
-
-
-def _behind_constants(graph: Graph, tensor: str) -> str:
-    """Up through arithmetic with constants, and the Softplus inside Mish."""
-    while (maker := graph.producers.get(tensor)) is not None:
-        if maker.op != "Softplus" and not _constant_arithmetic(graph, maker):
-            break
-        tensor = next(name for name in maker.inputs if stored_value(graph, name) is None)
-    return tensor
-
-
-def _constant_arithmetic(graph: Graph, node: Node) -> bool:
-    moving = [name for name in node.inputs if stored_value(graph, name) is None]
-    if len(moving) != 1 or node.op not in ("Add", "Sub", "Mul", "Div"):
-        return False
-    shape = graph.shape(moving[0]) or ()
-    channels = shape[1] if len(shape) > 1 else None
-    return channels is not None and channel_constant(graph, node, moving[0], channels) is not None
