@@ -21,10 +21,11 @@ def groups(
     at: np.ndarray,  # [P, 2]
     reaches: Sequence[Reaches],  # of several maps
     costs: np.ndarray,  # [maps] of one place of each map, for one position
+    reading: float = 0.0,  # the cost of reading all weights, as every group does
 ) -> list[np.ndarray]:
-    """Numbers of positions; each in one group."""
+    """Numbers of positions; each in one group. Costs are counted in multiplications."""
     axes = [_Lines.of(at[:, axis], [reach[axis].sizes for reach in reaches]) for axis in (0, 1)]
-    _join(axes, costs)
+    _join(axes, costs, _GROUP + reading)
     rows, columns = (lines.group_of[np.unique(at[:, axis], return_inverse=True)[1]] for axis, lines in enumerate(axes))
     both = rows * (columns.max(initial=0) + 1) + columns
     return [np.flatnonzero(both == group) for group in np.unique(both)]
@@ -68,7 +69,7 @@ class _Lines:
         self.group_of[self.group_of > other] -= 1
 
 
-def _join(axes: list[_Lines], costs: np.ndarray) -> None:
+def _join(axes: list[_Lines], costs: np.ndarray, group: float) -> None:
     """Join pairs, the most worthwhile first, while that saves anything."""
     while True:
         best = (0.0, -1, (0, 0))
@@ -77,7 +78,7 @@ def _join(axes: list[_Lines], costs: np.ndarray) -> None:
             if pairs:
                 # On a grid of positions, rows x columns, the sum over all is a product of two.
                 costly = grown @ (costs * across.totals) / max(1.0, across.counts.sum())
-                saved = _GROUP * len(across.counts) - costly
+                saved = group * len(across.counts) - costly
                 choice = int(saved.argmax())
                 best = max(best, (float(saved[choice]), axis, pairs[choice]))
         if best[1] < 0:

@@ -177,8 +177,10 @@ class Planner:
             for node in dropped:
                 held.pop(node, None)
         whole = sum(self._tensors.value(reading.source).numel() for reading in put_back)
-        values = [self._tensors.value(node) for node in self._tensors.clean if node not in windows]
-        largest = max((value.numel() for value in values if isinstance(value, torch.Tensor)), default=0)
+        others = [
+            node for node, value in self._tensors.clean.items() if node not in windows and is_map(value)
+        ]  # no weights
+        largest = max((self._tensors.value(node).numel() for node in others), default=0)
         return max(most, sum(held.values()) + 2 * whole + 3 * largest)
 
     # -- what is run as a whole ---

@@ -211,6 +211,7 @@ def test_means_over_the_map_change_by_what_a_window_changes() -> None:
 def test_answers_do_not_depend_on_groups(group: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each kind of window for itself, and all positions together; windows wherever they can be, and as is best."""
     monkeypatch.setattr("onnxray.engine.incremental.groups._GROUP", group)
+    monkeypatch.setattr("onnxray.engine.incremental.sweep._READ", 0)
     nodes = (
         "c = Conv <pads = [1, 1, 1, 1], strides = [2, 2]> (image, w) p = MaxPool <kernel_shape = [2, 2]> (c) "
         'u = Resize <mode = "linear"> (p, , s23) y = Conv <pads = [1, 1, 1, 1]> (u, v)'
@@ -223,6 +224,21 @@ def test_convolutions_behind_what_looks_at_the_whole_count_as_whole() -> None:
     for plan in compared(GLOBAL["squeezed and excited"]):
         assert {line.name: line.macs for line in plan.lines} == {"c": 13 * 11 * 6 * 36, "y": 11 * 9 * 6 * 54}
         assert [line.window for line in plan.lines if line.name == "y"] == [None]
+
+
+def test_weights_belong_to_no_position() -> None:
+    """Not to the memory that one takes: a batch of VGG-16's would be one position. Each group reads all of them, so
+    where there are many, groups are few."""
+    text = """
+    <ir_version: 8, opset_import: ["" : 17]>
+    dense (float[N, 4, 13, 11] image) => (float[N, 5000] y)
+    <float[6, 4, 3, 3] w, float[462, 5000] many>
+    { c = Conv <pads = [1, 1, 1, 1], strides = [2, 1]> (image, w) f = Flatten <axis = 1> (c) y = MatMul (f, many) }
+    """
+    model = Model(tiny_models.model(text), Path("dense.onnx"))
+    at = np.stack(np.meshgrid(np.arange(0, 11), np.arange(0, 9), indexing="ij"), -1).reshape(-1, 2)
+    sweep = Sweep(model, ["y"], np.zeros((1, 4, 13, 11), np.float32), at, (2, 2))
+    assert len(sweep.plans) == 1 and all(plan.elements < 100_000 for _, plan in sweep.plans)
 
 
 def test_windows_are_what_is_computed(tmp_path_factory: pytest.TempPathFactory) -> None:
