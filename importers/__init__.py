@@ -45,7 +45,27 @@ class Importer:
         return {name: given[name] for name in (*self.options, *self.needs) if given.get(name) is not None}
 
 
-IMPORTERS: dict[str, Importer] = {
+IMPORTERS: dict[str, Importer] = {  # tried in this order: what has a magic number first
+    "pytorch": Importer(
+        "pytorch",
+        (".pt", ".pth", ".th", ".pt2", ".safetensors"),
+        "is_pytorch",
+        extra="pytorch",
+        options={
+            "arch": FormatOption(str, "PyTorch weights: their network, package.module:factory or file.py:factory(10)."),
+            "key": FormatOption(str, "PyTorch weights: where they lie in the file (state_dict, say)."),
+            "strip": FormatOption(str, "PyTorch weights: a prefix of their names that the network's lack."),
+            "allow_code": FormatOption(bool, "PyTorch: run code that the file brings along."),
+        },
+        needs=("shapes", "size"),
+    ),
+    "tflite": Importer(
+        "tflite",
+        (".tflite",),
+        "is_tflite",
+        options={"dequantize": FormatOption(bool, "TensorFlow Lite: floats where the file rounds; it has gradients.")},
+        needs=("shapes",),
+    ),
     "onnx": Importer("onnx_file", (".onnx",), "is_onnx"),
     "caffe": Importer("caffe", (".caffemodel", ".prototxt"), "is_caffe", companion="prototxt or caffemodel"),
 }

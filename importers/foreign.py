@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from .pytorch.archive import kind_of
 from .wire import top_level_fields
 
 _HEAD = 1 << 12  # bytes
@@ -23,16 +24,17 @@ class Foreign:
     advice: str = ""
 
 
-_OLD_TORCH = "a Python pickle, perhaps an old PyTorch file"
+_PICKLE = Foreign(
+    "a Python pickle", False, "; what it is shows only when it is run, so save its weights with torch.save"
+)
 _MAGIC: tuple[tuple[int, bytes, Foreign], ...] = (
     (0, b"\x89HDF\r\n\x1a\n", Foreign("an HDF5 file, perhaps Keras .h5")),
-    (4, b"TFL3", Foreign("a TensorFlow Lite model")),
     (4, b"ORTM", Foreign("an ONNX Runtime .ort model", advice="; pass the .onnx file it was made from")),
     (0, b"GGUF", Foreign("a GGUF model")),
-    (0, b"\x80\x02", Foreign(_OLD_TORCH)),
-    (0, b"\x80\x03", Foreign(_OLD_TORCH)),
-    (0, b"\x80\x04", Foreign(_OLD_TORCH)),
-    (0, b"\x80\x05", Foreign(_OLD_TORCH)),
+    (0, b"\x80\x02", _PICKLE),
+    (0, b"\x80\x03", _PICKLE),
+    (0, b"\x80\x04", _PICKLE),
+    (0, b"\x80\x05", _PICKLE),
     (0, struct.pack("<QQ", 0x112, 0), Foreign("an MXNet .params file")),
     (0, struct.pack("<I", 0x01306B47), Foreign("NCNN weights (.bin, fp16)")),
     (0, b"\x93NUMPY", Foreign("a NumPy array", False)),
@@ -64,12 +66,14 @@ _TEXT: tuple[tuple[str, Foreign], ...] = (
 
 def foreign_format(path: Path) -> Foreign | None:
     """What the file is when it is surely no format we import, else None."""
+    if kind_of(path) is not None:  # PyTorch's are zip and tar archives and pickles too
+        return None
     with path.open("rb") as file:
         head = file.read(_HEAD)
     magic = next((found for at, mark, found in _MAGIC if head[at:].startswith(mark)), None)
     if magic is not None:
         return magic
-    recognisers: tuple[Callable[[Path, bytes], Foreign | None], ...] = (_zip, _bmp, _safetensors, _text, _protobuf)
+    recognisers: tuple[Callable[[Path, bytes], Foreign | None], ...] = (_zip, _bmp, _text, _protobuf)
     return next((found for recogniser in recognisers if (found := recogniser(path, head)) is not None), None)
 
 
@@ -82,9 +86,6 @@ def _zip(path: Path, head: bytes) -> Foreign | None:
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
         return Foreign("a damaged zip archive", False)
     marks = (
-        ("constants.pkl", "a TorchScript model"),
-        ("data.pkl", "a PyTorch file"),
-        ("models/model.json", "a PyTorch .pt2 program"),
         ("model.weights.h5", "a Keras 3 model"),
         ("data/com.apple.coreml/model.mlmodel", "a Core ML package"),
     )
@@ -99,17 +100,6 @@ def _zip(path: Path, head: bytes) -> Foreign | None:
 def _bmp(path: Path, head: bytes) -> Foreign | None:
     if head.startswith(b"BM") and struct.unpack_from("<I", head.ljust(6), 2)[0] == path.stat().st_size:
         return Foreign("a BMP image", False)
-    return None
-
-
-def _safetensors(path: Path, head: bytes) -> Foreign | None:
-    """Eight bytes of length, then that much JSON."""
-    if (
-        len(head) > 9
-        and head[8:10] in (b'{"', b"{}", b"{ ")
-        and struct.unpack_from("<Q", head)[0] < path.stat().st_size
-    ):
-        return Foreign("a safetensors file", advice="; it holds weights without a network")
     return None
 
 

@@ -82,6 +82,19 @@ def is_caffe(path: Path) -> bool:
     return _is_prototxt(path)
 
 
+def is_pytorch(path: Path) -> bool:
+    """What torch.save, torch.jit.save or torch.export.save wrote, or safetensors."""
+    from .pytorch.archive import kind_of
+
+    return kind_of(path) is not None
+
+
+def is_tflite(path: Path) -> bool:
+    """A FlatBuffer with TensorFlow Lite's identifier."""
+    with path.open("rb") as file:
+        return file.read(8)[4:] == b"TFL3"
+
+
 def _is_prototxt(path: Path) -> bool:
     with path.open("rb") as file:
         head = file.read(_TEXT_HEAD)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import json
 import os
 import shutil
 import struct
@@ -27,6 +26,11 @@ from PIL import Image
         ("models/caffe/cifar10_quick/cifar10_quick_iter_5000.caffemodel", "caffe"),
         ("models/caffe/lenet_mnist/lenet_train_test.prototxt", "caffe"),
         ("models/caffe/cifar10_quick/cifar10_quick_deploy.prototxt", "caffe"),
+        ("models/tflite/fer_mini_xception/emotion_model_quantized.tflite", "tflite"),
+        ("models/pytorch_pickled_module/mnist_cnn/model.pth", "pytorch"),
+        ("models/pytorch_state_dict/facenet_mtcnn/pnet.pt", "pytorch"),
+        ("models/derived/resnet20_cifar10.pt2", "pytorch"),
+        ("models/torchscript/mnist_scripted/model_scripted.pt", "pytorch"),
     ],
 )
 def test_models_are_recognised_whatever_their_name(shared, tmp_path: Path, name: str, expected: str) -> None:
@@ -44,14 +48,9 @@ FOREIGN = {
     "models/ncnn/ultraface_rfb320/RFB-320.param": "an NCNN .param file",
     "models/ncnn/squeezenet_v1.1/squeezenet_v1.1.bin": "NCNN weights (.bin, fp16)",
     "models/paddle/ppocr_v2_cls/inference.pdmodel": "a PaddlePaddle program",
-    "models/pytorch_pickled_module/mnist_cnn/model.pth": "a PyTorch file",
-    "models/pytorch_state_dict/facenet_mtcnn/pnet.pt": "a Python pickle, perhaps an old PyTorch file",
-    "models/derived/resnet20_cifar10.pt2": "a PyTorch .pt2 program",
-    "models/torchscript/mnist_scripted/model_scripted.pt": "a TorchScript model",
     "models/tf_frozen_pb/deeplab_dm05_portrait/frozen_inference_graph.pb": "a TensorFlow graph (.pb)",
     "models/tf_saved_model/ppseg_lite_portrait/saved_model/saved_model.pb": "a TensorFlow SavedModel (.pb)",
     "models/tfjs/upscaler_esrgan_slim_x2/model.json": "a TensorFlow.js model",
-    "models/tflite/fer_mini_xception/emotion_model_quantized.tflite": "a TensorFlow Lite model",
 }
 
 
@@ -69,11 +68,6 @@ def _zip(path: Path, *names: str) -> None:
             archive.writestr(name, "x")
 
 
-def _safetensors(path: Path) -> None:
-    header = json.dumps({"w": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}).encode()
-    path.write_bytes(struct.pack("<Q", len(header)) + header + bytes(4))
-
-
 # What is written -> what the message must say. Each is a real file of its kind, or its documented first bytes.
 WRITERS = {
     "JPEG": lambda path: Image.new("RGB", (8, 8)).save(path, "JPEG"),
@@ -89,7 +83,6 @@ WRITERS = {
     "Core ML package": lambda path: _zip(path, "n.mlpackage/Data/com.apple.CoreML/model.mlmodel"),
     "damaged zip": lambda path: path.write_bytes(b"PK\x03\x04" + bytes(40)),
     "GGUF": lambda path: path.write_bytes(b"GGUF" + struct.pack("<IQQ", 3, 0, 0)),
-    "safetensors": _safetensors,
     "git lfs pull": lambda path: path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"),
     "HTML": lambda path: path.write_text("\n<!DOCTYPE html>\n<html></html>"),
     "Caffe solver": lambda path: path.write_text('# the solver\nnet: "train_val.prototxt"\nbase_lr: 0.01\n'),

@@ -1,0 +1,127 @@
+"""PyTorch: TorchScript, exported programs, pickled modules, and weights with the network they are named to belong to.
+
+torch reads the files, in a sandbox (`importers.sandbox`); what they would run is looked up in them before.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnx
+
+from ..errors import InputError
+
+if TYPE_CHECKING:
+    from ..certificate import Reference
+
+MODEL, VALUES = "model.onnx", "values.npz"  # what the functions of `exporting` write
+_SHOWN = 5  # names in a message
+
+
+def read(path: Path, companion: Path | None, **options: Any) -> onnx.ModelProto:
+    """Read a PyTorch file through torch's own ONNX exporters.
+
+    `shapes`, `size`: of the input; only exported programs say it themselves. `arch`, `key`, `strip`: the network of a
+    state dict, where that lies in the file and a prefix of its names. `allow_code`: run what the file brings along.
+
+    Raises InputError when it is damaged, would run code that was not allowed, or torch cannot write it as ONNX.
+    """
+    from .. import onnx_file
+    from ..sandbox import result_file
+
+    if companion is not None:
+        raise InputError(f"a PyTorch model is one file; drop the companion {companion}")
+    shapes = {name: list(shape) for name, shape in (options.get("shapes") or {}).items()}
+    size = options.get("size")
+    sides = None if size is None else [size, size] if isinstance(size, int) else list(size)
+    with _in_sandbox(path, "export", options, {"shapes": shapes, "size": sides}) as folder:
+        proto = onnx_file.read(result_file(folder, MODEL), None)
+    del proto.metadata_props[:]  # what it says about itself is the child's word
+    return proto
+
+
+def reference(
+    path: Path, companion: Path | None, proto: onnx.ModelProto, names: Sequence[str], **options: Any
+) -> Reference:
+    """The network's outputs as torch itself computes them, for the parity certificate."""
+    from ..certificate import Reference
+    from ..sandbox import result_file
+
+    feeds = _noise(proto, options.get("shapes") or {})
+    with tempfile.TemporaryDirectory() as place:
+        stored = Path(place) / "feeds.npz"
+        np.savez(stored, **feeds)  # type: ignore[arg-type]
+        arguments = {"feeds": str(stored)}
+        with (
+            _in_sandbox(path, "compute", options, arguments, stored) as folder,
+            np.load(result_file(folder, VALUES)) as found,
+        ):
+            values = {name: found[name] for name in found.files if name in names}
+    return Reference(f"torch {version('torch')}", "the file itself", feeds, values)
+
+
+def _noise(proto: onnx.ModelProto, shapes: Mapping[str, Sequence[int]]) -> dict[str, np.ndarray]:
+    """Seeded noise for each graph input; sizes that the graph leaves open are the user's, else 1."""
+    from ..provenance import SEED
+
+    generator = np.random.default_rng(SEED)
+    feeds = {}
+    for value in proto.graph.input:
+        kind = onnx.helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type)
+        given = shapes.get(value.name, shapes.get("", ()))
+        dims = value.type.tensor_type.shape.dim
+        sizes = [dim.dim_value or (given[axis] if axis < len(given) else 1) for axis, dim in enumerate(dims)]
+        noise = generator.standard_normal(sizes) if kind.kind == "f" else generator.integers(0, 2, sizes)
+        feeds[value.name] = np.asarray(noise, kind)
+    return feeds
+
+
+@contextmanager
+def _in_sandbox(
+    path: Path, function: str, options: Mapping[str, Any], arguments: Mapping[str, Any], *readable: Path
+) -> Iterator[Path]:
+    """The folder with what a function of `exporting` wrote for this file."""
+    from ..sandbox import run
+
+    try:
+        source, runs = _source(path, options)
+        places = [path, *readable, *([Path.cwd()] if source["arch"] else [])]
+        confined = runs and not source["allow_code"]
+        with run(
+            f"{__name__}.exporting:{function}", {"source": source, **arguments}, readable=places, confined=confined
+        ) as folder:
+            yield folder
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+def _source(path: Path, options: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
+    """What the child is told, and whether it will run a program out of the file. Raises InputError for code in it."""
+    from .archive import inspect, kind_of
+
+    kind = kind_of(path)
+    assert kind is not None  # recognised before
+    contents = inspect(path, kind)
+    allow_code = bool(options.get("allow_code"))
+    if contents.code and not allow_code:
+        names = ", ".join(contents.code[:_SHOWN]) + (", …" if len(contents.code) > _SHOWN else "")
+        what = "a network that calls" if contents.runs else "a pickle that brings along"
+        raise InputError(
+            f"expected weights or a network, found {what} {names}; reading it would run that: "
+            "pass --allow-code if you trust where the file comes from"
+        )
+    return {
+        "path": str(path.resolve()),
+        "kind": kind,
+        "arch": options.get("arch"),
+        "key": options.get("key"),
+        "strip": options.get("strip"),
+        "allow_code": allow_code,
+        "folder": str(Path.cwd()),
+    }, contents.runs
