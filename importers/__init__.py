@@ -66,6 +66,9 @@ IMPORTERS: dict[str, Importer] = {  # tried in this order: what has a magic numb
         options={"dequantize": FormatOption(bool, "TensorFlow Lite: floats where the file rounds; it has gradients.")},
         needs=("shapes",),
     ),
+    "keras": Importer(
+        "keras", (".h5", ".hdf5", ".keras"), "is_keras", extra="keras", companion="architecture (JSON) of bare weights"
+    ),
     "onnx": Importer("onnx_file", (".onnx",), "is_onnx"),
     "caffe": Importer("caffe", (".caffemodel", ".prototxt"), "is_caffe", companion="prototxt or caffemodel"),
 }

@@ -28,7 +28,6 @@ _PICKLE = Foreign(
     "a Python pickle", False, "; what it is shows only when it is run, so save its weights with torch.save"
 )
 _MAGIC: tuple[tuple[int, bytes, Foreign], ...] = (
-    (0, b"\x89HDF\r\n\x1a\n", Foreign("an HDF5 file, perhaps Keras .h5")),
     (4, b"ORTM", Foreign("an ONNX Runtime .ort model", advice="; pass the .onnx file it was made from")),
     (0, b"GGUF", Foreign("a GGUF model")),
     (0, b"\x80\x02", _PICKLE),
@@ -50,6 +49,7 @@ _MAGIC: tuple[tuple[int, bytes, Foreign], ...] = (
     (0, b"\x7fELF", Foreign("a program", False)),
     (257, b"ustar", Foreign("a tar archive", False, "; unpack it first")),
 )
+_WITH_WEIGHTS = "; pass the file of its weights and name this one with --companion"
 # Text formats: a pattern at the start of the file (comments and blank lines skipped).
 _TEXT: tuple[tuple[str, Foreign], ...] = (
     (r"version https://git-lfs", Foreign("a Git LFS pointer, not the file itself", False, "; run: git lfs pull")),
@@ -59,14 +59,14 @@ _TEXT: tuple[tuple[str, Foreign], ...] = (
     (r"<\?xml[^>]*>\s*<net\s|<net\s", Foreign("an OpenVINO model")),
     (r"\{[^{]*\"nodes\"\s*:", Foreign("an MXNet symbol (.json)")),
     (r"\{.*?\"(modelTopology|weightsManifest)\"", Foreign("a TensorFlow.js model")),
-    (r"\{.*?\"class_name\"", Foreign("a Keras architecture (.json)")),
+    (r"\{.*?\"class_name\"", Foreign("a Keras architecture (.json)", False, _WITH_WEIGHTS)),
     (r"(net|train_net)\s*:|base_lr\s*:", Foreign("a Caffe solver", False, "; pass the net it names")),
 )
 
 
 def foreign_format(path: Path) -> Foreign | None:
     """What the file is when it is surely no format we import, else None."""
-    if kind_of(path) is not None:  # PyTorch's are zip and tar archives and pickles too
+    if kind_of(path) is not None or is_keras_archive(path):  # PyTorch's are zip and tar archives and pickles too
         return None
     with path.open("rb") as file:
         head = file.read(_HEAD)
@@ -86,7 +86,6 @@ def _zip(path: Path, head: bytes) -> Foreign | None:
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
         return Foreign("a damaged zip archive", False)
     marks = (
-        ("model.weights.h5", "a Keras 3 model"),
         ("data/com.apple.coreml/model.mlmodel", "a Core ML package"),
     )
     for end, found in marks:
@@ -95,6 +94,22 @@ def _zip(path: Path, head: bytes) -> Foreign | None:
     models = [name for name in names if name.endswith((".onnx", ".caffemodel"))]
     advice = f"; unpack it first: it holds {models[0]}" if models else ""
     return Foreign("a zip archive", False, advice)
+
+
+def is_hdf5(path: Path) -> bool:
+    """Keras' `.h5`, or something else in the same container."""
+    with path.open("rb") as file:
+        return file.read(8) == b"\x89HDF\r\n\x1a\n"
+
+
+def is_keras_archive(path: Path) -> bool:
+    """Whether it is a zip archive with the members of a `.keras` file."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = set(archive.namelist())
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+        return False
+    return "config.json" in names and not names.isdisjoint({"metadata.json", "model.weights.h5", "model.weights.json"})
 
 
 def _bmp(path: Path, head: bytes) -> Foreign | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from . import IMPORTERS
 from .errors import InputError
-from .foreign import foreign_format
+from .foreign import foreign_format, is_hdf5, is_keras_archive
 from .wire import BYTES, VARINT, top_level_fields
 
 _TEXT_HEAD = 1 << 16  # bytes
@@ -93,6 +93,11 @@ def is_tflite(path: Path) -> bool:
     """A FlatBuffer with TensorFlow Lite's identifier."""
     with path.open("rb") as file:
         return file.read(8)[4:] == b"TFL3"
+
+
+def is_keras(path: Path) -> bool:
+    """HDF5, or Keras 3's archive; what else is kept in HDF5 the reader tells."""
+    return is_hdf5(path) or is_keras_archive(path)
 
 
 def _is_prototxt(path: Path) -> bool:

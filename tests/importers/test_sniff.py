@@ -26,6 +26,7 @@ from PIL import Image
         ("models/caffe/cifar10_quick/cifar10_quick_iter_5000.caffemodel", "caffe"),
         ("models/caffe/lenet_mnist/lenet_train_test.prototxt", "caffe"),
         ("models/caffe/cifar10_quick/cifar10_quick_deploy.prototxt", "caffe"),
+        ("models/keras_h5/fer_mini_xception/emotion_model.hdf5", "keras"),
         ("models/tflite/fer_mini_xception/emotion_model_quantized.tflite", "tflite"),
         ("models/pytorch_pickled_module/mnist_cnn/model.pth", "pytorch"),
         ("models/pytorch_state_dict/facenet_mtcnn/pnet.pt", "pytorch"),
@@ -42,7 +43,6 @@ def test_models_are_recognised_whatever_their_name(shared, tmp_path: Path, name:
 FOREIGN = {
     "models/coreml/sinet_portrait/SINet.mlmodel": "a Core ML model",
     "models/darknet/yolo-fastest-1.1/yolo-fastest-1.1.cfg": "a Darknet .cfg file",
-    "models/keras_h5/fer_mini_xception/emotion_model.hdf5": "an HDF5 file, perhaps Keras .h5",
     "models/mxnet/mtcnn/det1-0001.params": "an MXNet .params file",
     "models/mxnet/mtcnn/det1-symbol.json": "an MXNet symbol (.json)",
     "models/ncnn/ultraface_rfb320/RFB-320.param": "an NCNN .param file",
@@ -79,7 +79,6 @@ WRITERS = {
     "NumPy": lambda path: path.write_bytes(b"\x93NUMPY\x01\x00" + bytes(120)),
     "gzip": lambda path: path.write_bytes(gzip.compress(b"x" * 100)),
     "holds deep/net.onnx": lambda path: _zip(path, "deep/net.onnx"),
-    "Keras 3": lambda path: _zip(path, "config.json", "model.weights.h5"),
     "Core ML package": lambda path: _zip(path, "n.mlpackage/Data/com.apple.CoreML/model.mlmodel"),
     "damaged zip": lambda path: path.write_bytes(b"PK\x03\x04" + bytes(40)),
     "GGUF": lambda path: path.write_bytes(b"GGUF" + struct.pack("<IQQ", 3, 0, 0)),
