@@ -29,7 +29,7 @@ class ImageMetadata:
     """What it says of one network; empty where it says nothing."""
 
     mean: tuple[float, ...] = ()  # of pixels 0..255, one or one a channel
-    std: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()  # as many
     labels: tuple[str, ...] = ()
     is_grey: bool = False
 
@@ -55,8 +55,9 @@ def image_metadata(path: Path, stored: memoryview | None, image: int) -> ImageMe
 def _normalisation(tensor: Mapping[str, Any]) -> tuple[tuple[float, ...], tuple[float, ...]]:
     for unit in tensor.get("process_units", ()):
         mean, std = (tuple(map(float, unit["options"].get(name, ()))) for name in ("mean", "std"))
-        if mean and std and 0.0 not in std:
-            return mean, std
+        if mean and std and 0.0 not in std and {len(mean), len(std)} <= {1, max(len(mean), len(std))}:
+            count = max(len(mean), len(std))
+            return mean * (count // len(mean)), std * (count // len(std))
     return (), ()
 
 
