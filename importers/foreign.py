@@ -85,12 +85,8 @@ def _zip(path: Path, head: bytes) -> Foreign | None:
             names = [name.lower() for name in archive.namelist()]
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
         return Foreign("a damaged zip archive", False)
-    marks = (
-        ("data/com.apple.coreml/model.mlmodel", "a Core ML package"),
-    )
-    for end, found in marks:
-        if any(name.endswith(end) for name in names):
-            return Foreign(found)
+    if any(name.endswith("data/com.apple.coreml/model.mlmodel") for name in names):
+        return Foreign("a Core ML package")
     models = [name for name in names if name.endswith((".onnx", ".caffemodel"))]
     advice = f"; unpack it first: it holds {models[0]}" if models else ""
     return Foreign("a zip archive", False, advice)
