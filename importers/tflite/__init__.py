@@ -39,7 +39,7 @@ def read(
         proto, _ = translate(network, shapes or {}, dequantize)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
-    write_input_spec(proto, input_spec(path, network))
+    write_input_spec(proto, input_spec(path, network, proto))
     return proto
 
 

@@ -21,7 +21,6 @@ _IDENTIFIER = b"M001"  # at byte 4
 _LARGEST = 1 << 24  # bytes of a list of labels
 _MOST_FILES = 1000
 _AXIS_LABELS = 2  # AssociatedFileType: a label for each place of the output
-_GREY = 2  # ColorSpaceType
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,6 @@ class ImageMetadata:
     mean: tuple[float, ...] = ()  # of pixels 0..255, one or one a channel
     std: tuple[float, ...] = ()  # as many
     labels: tuple[str, ...] = ()
-    is_grey: bool = False
 
 
 def image_metadata(path: Path, stored: memoryview | None, image: int) -> ImageMetadata:
@@ -47,9 +45,7 @@ def image_metadata(path: Path, stored: memoryview | None, image: int) -> ImageMe
     inputs: Sequence[Mapping[str, Any]] = graphs[0]["inputs"]
     fields: Mapping[str, Any] = inputs[image] if image < len(inputs) else {}
     mean, std = _normalisation(fields)
-    properties = fields.get("content", {}).get("properties", {})
-    is_grey = bool(properties) and properties.get("color_space") == _GREY
-    return ImageMetadata(mean, std, _labels(path, graphs[0]["outputs"]), is_grey)
+    return ImageMetadata(mean, std, _labels(path, graphs[0]["outputs"]))
 
 
 def _normalisation(tensor: Mapping[str, Any]) -> tuple[tuple[float, ...], tuple[float, ...]]:

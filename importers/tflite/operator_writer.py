@@ -60,7 +60,11 @@ class OperatorWriter:
 
     def option(self, name: str) -> Any:
         """An option as the file or the schema says it; nothing (0) where the file leaves out all of them."""
-        return self.operator.options[name] if self.operator.options else 0
+        if not self.operator.options:
+            return 0
+        if name not in self.operator.options:
+            raise self.error(f"it has the options of another operator, expected {name}")
+        return self.operator.options[name]
 
     def has(self, index: int) -> bool:
         """Whether the operator has this input."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import onnx
 
 from ..input_spec import ChannelOrder, InputSpec
 from .metadata import ImageMetadata, image_metadata
@@ -14,7 +15,7 @@ _SIGNED_PIXEL = 128  # a signed byte holds a pixel less this
 _ROUNDING = 1e-3  # scales are 32-bit floats
 
 
-def input_spec(path: Path, network: Network) -> InputSpec:
+def input_spec(path: Path, network: Network, proto: onnx.ModelProto) -> InputSpec:
     """Size and channels from the input's shape; mean and scale from metadata or quantisation, where either says them.
 
     Raises InputError when the metadata is damaged.
@@ -25,9 +26,10 @@ def input_spec(path: Path, network: Network) -> InputSpec:
     tensor = network.tensors[images[0]]
     stated = image_metadata(path, network.metadata, network.inputs.index(tensor.name))
     spec = InputSpec(input=tensor.name).override("TensorFlow Lite's layout, turned", layout="NCHW")
-    channels = 1 if stated.is_grey or 1 in (tensor.shape[3], tensor.shape[1]) else 3
-    order: ChannelOrder = "GREY" if channels == 1 else "RGB"
-    spec = spec.override("one channel" if channels == 1 else "TensorFlow's convention", channel_order=order)
+    shape = next(value for value in proto.graph.input if value.name == tensor.name).type.tensor_type.shape
+    is_grey = shape.dim[1].dim_value == 1
+    order: ChannelOrder = "GREY" if is_grey else "RGB"
+    spec = spec.override("one channel" if is_grey else "TensorFlow's convention", channel_order=order)
     if stated.labels:
         spec = spec.override("metadata of the file", labels=stated.labels)
     bytes_are = _pixels_as_bytes(tensor)

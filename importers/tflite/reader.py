@@ -145,8 +145,8 @@ class _Reader:
             graph["name"] or self._model["description"],
             tensors,
             [self._operator(fields, names) for fields in graph["operators"]],
-            _named(graph["inputs"], names),
-            _named(graph["outputs"], names),
+            [_entry(names, int(index), "tensor") for index in graph["inputs"]],
+            [_entry(names, int(index), "tensor") for index in graph["outputs"]],
             self._metadata(),
         )
 

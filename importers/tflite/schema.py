@@ -92,10 +92,7 @@ SCHEMA = parse_schema(
         # The metadata of TensorFlow Lite Support: a FlatBuffer of its own, in one of the file's buffers.
         "ModelMetadata": "name string, description string, version string, subgraph_metadata [SubGraphMetadata]",
         "SubGraphMetadata": "_, _, inputs [TensorMetadata], outputs [TensorMetadata]",
-        "TensorMetadata": """name string, _, _, content Content, process_units [ProcessUnit], _,
-            associated_files [AssociatedFile]""",
-        "Content": "properties_type ubyte, properties ContentProperties",
-        "ImageProperties": "color_space byte",
+        "TensorMetadata": "name string, _, _, _, process_units [ProcessUnit], _, associated_files [AssociatedFile]",
         "ProcessUnit": "options_type ubyte, options ProcessOptions",
         "NormalizationOptions": "mean [float], std [float]",
         "AssociatedFile": "name string, _, type byte, locale string",
@@ -116,7 +113,6 @@ _OPTIONS = """
 """
 UNIONS = {
     "Details": ("CustomQuantization", "BlockwiseQuantization"),
-    "ContentProperties": ("FeatureProperties", "ImageProperties", "BoundingBoxProperties"),
     "ProcessOptions": ("NormalizationOptions",),
     "Options": [f"{name}Options" for name in _OPTIONS.split()],
 }
