@@ -1,7 +1,6 @@
 """The parts of Caffe's file format that a network needs, as a table of field numbers, made into protobuf messages.
 
-The messages live in a descriptor pool of their own, made at run time: no generated code, so neither a version check nor
-a clash with another program's Caffe classes. Only what a trained network needs is here; other fields are skipped.
+Only what a trained network needs is here; other fields are skipped.
 
 Field numbers 20000 and above are not Caffe's. They stand for fields that are only ever read from text, by name: names
 whose number means different things in different forks (`round_mode` and `ceil_mode` are both 13 of PoolingParameter).
@@ -9,15 +8,9 @@ whose number means different things in different forks (`round_mode` and `ceil_m
 
 from __future__ import annotations
 
-from functools import cache
-from typing import Any
+from ..message_table import MessageTable
 
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
-
-_PACKAGE = "onnxray.caffe"
-
-# message -> "field number type", several with commas; * repeated, =value default; a capitalised type is a message
-# or an enumeration of this table. Packed numbers are declared as bytes: the wire is the same, NumPy reads it at once.
+# Of the form that MessageTable tells. Packed numbers are declared as bytes.
 _MESSAGES: dict[str, str] = {
     "BlobShape": "dim 1 int64*",
     "Blob": """num 1 int32, channels 2 int32, height 3 int32, width 4 int32, data 5 bytes, shape 7 BlobShape,
@@ -147,48 +140,6 @@ _ENUMS: dict[str, str] = {
     "RoundMode": "CEIL 0, FLOOR 1",
 }
 
-_SCALARS = ("double", "float", "int64", "int32", "uint32", "bool", "string", "bytes")
-
-
-@cache
-def message_class(name: str) -> Any:
-    """The protobuf class of one message of the table: "Net", "Blob" …"""
-    return message_factory.GetMessageClass(_pool().FindMessageTypeByName(f"{_PACKAGE}.{name}"))
-
-
-@cache
-def enum_name(enum: str, number: int) -> str:
-    """The word for a number of an enumeration: ("PoolMethod", 0) -> "MAX"."""
-    return next((word for word, value in map(str.split, _ENUMS[enum].split(",")) if int(value) == number), str(number))
-
-
-@cache
-def _pool() -> descriptor_pool.DescriptorPool:
-    file = descriptor_pb2.FileDescriptorProto(name="onnxray_caffe.proto", package=_PACKAGE, syntax="proto2")
-    for name, values in _ENUMS.items():
-        # Inside a message of its own: the words of proto2 enumerations otherwise share one scope.
-        enum = file.message_type.add(name=name).enum_type.add(name="Value")
-        for word, number in map(str.split, values.split(",")):
-            enum.value.add(name=word, number=int(number))
-    for name, fields in _MESSAGES.items():
-        message = file.message_type.add(name=name)
-        for line in fields.split(","):
-            _add_field(message, *line.split())
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    return pool
-
-
-def _add_field(message: descriptor_pb2.DescriptorProto, name: str, number: str, kind: str) -> None:
-    kind, _, default = kind.partition("=")
-    base = kind.rstrip("*")
-    field = message.field.add(name=name, number=int(number))
-    field.label = field.LABEL_REPEATED if kind.endswith("*") else field.LABEL_OPTIONAL
-    if default:
-        field.default_value = default
-    if base in _SCALARS:
-        field.type = getattr(field, f"TYPE_{base.upper()}")
-    elif base in _ENUMS:
-        field.type, field.type_name = field.TYPE_ENUM, f".{_PACKAGE}.{base}.Value"
-    else:
-        field.type, field.type_name = field.TYPE_MESSAGE, f".{_PACKAGE}.{base}"
+_TABLE = MessageTable("onnxray.caffe", _MESSAGES, _ENUMS)
+message_class = _TABLE.message_class  # "Net", "Blob" …
+enum_name = _TABLE.enum_name  # ("PoolMethod", 0) -> "MAX"
