@@ -12,7 +12,7 @@ demo: install
 
 test: install
 	$(MAKE) --no-print-directory -j3 --output-sync=target check sanitize browser node-cases
-	$(BIN)/python -m pytest --durations=25
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses=4 --dist worksteal --durations=25
 
 check:
 	$(BIN)/ruff check .

@@ -31,9 +31,11 @@ def shared() -> Callable[[str], Path]:
 
 
 @pytest.fixture
-def cli(capfd: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+def cli(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, str, str]]:
     """cli("summary", path, "--json") -> (exit code, stdout, stderr), in this process."""
     from onnxray.cli.main import main
+
+    monkeypatch.delenv("COLUMNS", raising=False)  # pytest-xdist sets it
 
     def run(*words: object) -> tuple[int, str, str]:
         code = main([str(word) for word in words])
