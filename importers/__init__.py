@@ -66,9 +66,7 @@ IMPORTERS: dict[str, Importer] = {  # tried in this order: what has a magic numb
         options={"dequantize": FormatOption(bool, "TensorFlow Lite: floats where the file rounds; it has gradients.")},
         needs=("shapes",),
     ),
-    "keras": Importer(
-        "keras", (".h5", ".hdf5", ".keras"), "is_keras", extra="keras", companion="architecture (JSON) of bare weights"
-    ),
+    "keras": Importer("keras", (".h5", ".hdf5", ".keras"), "is_keras", companion="architecture (JSON) of bare weights"),
     "onnx": Importer("onnx_file", (".onnx",), "is_onnx"),
     "caffe": Importer("caffe", (".caffemodel", ".prototxt"), "is_caffe", companion="prototxt or caffemodel"),
 }
@@ -122,7 +120,7 @@ def _without_format_options(path: Path, name: str, given: Mapping[str, Any]) -> 
         if not formats:
             kept[option] = value
         elif value is not None and name not in formats:
-            raise InputError(f"{path}: {option} is an option for {' and '.join(formats)} files, found a {name} file")
+            raise InputError(f"{path}: {option} is an option for {' and '.join(formats)} files; this one is {name}")
         elif value is not None and not isinstance(value, kind := IMPORTERS[name].options[option].kind):
             raise InputError(f"{option} expects {_KINDS[kind]}, found {value!r}")
     return kept

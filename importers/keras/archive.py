@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import zipfile
 import zlib
@@ -50,8 +49,7 @@ def open_archive(path: Path) -> Iterator[Archive]:
             raise
         raise InputError(f"{path}: expected a .keras archive, but it is truncated or damaged ({error})") from None
     version = metadata.get("keras_version") if isinstance(metadata, dict) else None
-    with open_hdf5(io.BytesIO(stored), f"{path}: {WEIGHTS}", len(stored)) as weights:
-        del stored
+    with open_hdf5(stored, f"{path}: {WEIGHTS}") as weights:
         yield Archive(architecture, str(version or "3"), weights)
 
 

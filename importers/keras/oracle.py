@@ -18,7 +18,7 @@ from ..certificate import Reference
 from ..channels_last import to_first, to_last
 from ..errors import InputError
 from ..provenance import SEED
-from .hdf5 import MAGIC
+from .hdf5_objects import MAGIC
 from .network import Network
 from .source import open_source
 from .translate import Place, translate

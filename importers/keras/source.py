@@ -10,7 +10,8 @@ from typing import Any
 
 from ..errors import InputError
 from .archive import open_archive, parse_json
-from .hdf5 import MAGIC, Hdf5, open_hdf5
+from .hdf5 import Hdf5, open_hdf5
+from .hdf5_objects import MAGIC
 from .network import Network, parse_network
 from .supported import check_types
 from .upgrade import major_version
@@ -41,7 +42,7 @@ def open_source(path: Path, companion: Path | None) -> Iterator[Source]:
     with path.open("rb") as file:
         is_hdf5 = file.read(len(MAGIC)) == MAGIC
     if is_hdf5:
-        with open_hdf5(path, str(path), path.stat().st_size) as weights:
+        with open_hdf5(path, str(path)) as weights:
             yield _from_hdf5(path, weights, architecture, files)
     else:
         with open_archive(path) as archive:

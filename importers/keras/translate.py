@@ -88,7 +88,7 @@ class _Translator:
             values[ref] = self._input(network, ref, images_first)
         self._calls(network, values)
         renamed: dict[str, str] = {}
-        outputs = [self._output(values[ref], ref, images_first, renamed, network) for ref in network.outputs]
+        outputs = [self._output(_value(values, ref), ref, images_first, renamed, network) for ref in network.outputs]
         outputs = self._distinct(outputs, network)
         try:
             proto = self.scope.graph.finish(outputs)
@@ -132,12 +132,12 @@ class _Translator:
     def _nested(self, call: Call, values: dict[Ref, str]) -> list[str]:
         inner = call.layer.inner
         assert inner is not None
-        given = [values[ref] for ref in call.reads]
+        given = [_value(values, ref) for ref in call.reads]
         if len(given) != len(inner.inputs):
             raise InputError(f"the model {call.layer.path} has {len(inner.inputs)} inputs, it is given {len(given)}")
         inside = dict(zip(inner.inputs, given, strict=True))
         self._calls(inner, inside)
-        return [inside[ref] for ref in inner.outputs]
+        return [_value(inside, ref) for ref in inner.outputs]
 
     def _call(self, call: Call, values: dict[Ref, str], readers: _Readers) -> list[str]:
         layer = call.layer
