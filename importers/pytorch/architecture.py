@@ -38,7 +38,8 @@ def find_architecture(text: str, folder: str) -> Any:
         spec = spec_from_file_location(Path(where).stem, Path(folder) / where)
         if spec is None or spec.loader is None:
             raise InputError(f"--arch {text}: {where} is no Python file")
-        module = sys.modules[Path(where).stem] = module_from_spec(spec)
+        module = module_from_spec(spec)
+        sys.modules.setdefault(Path(where).stem, module)
         spec.loader.exec_module(module)
         return module
     except InputError:

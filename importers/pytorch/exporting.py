@@ -24,6 +24,7 @@ from ..errors import InputError
 from ..provenance import SEED
 from . import MODEL, VALUES
 from .loading import Source, load_module
+from .symbolics import register
 
 OPSET = 20  # the highest that both exporters write by themselves
 
@@ -97,7 +98,7 @@ def _attempts(task: Task) -> Iterator[tuple[str, Callable[[], bytes]]]:
     if task.batch:
         yield "tracing", lambda: _by_tracing(task, dynamic=True)
     yield "tracing", lambda: _by_tracing(task, dynamic=False)
-    if task.program is None and not isinstance(task.module, torch.jit.ScriptModule) and dynamo:
+    if task.program is None and dynamo:
         yield "torch.export", lambda: _by_dynamo(task)
     if not dynamo:
         yield "torch.export", _needs_onnxscript
@@ -109,6 +110,7 @@ def _needs_onnxscript() -> bytes:
 
 def _by_tracing(task: Task, dynamic: bool) -> bytes:
     axes = {name: {0: "batch"} for name in (*task.inputs, *task.outputs)} if dynamic else None
+    register(OPSET)
     buffer = BytesIO()
     torch.onnx.export(
         _with_plain_outputs(task.module, task.inputs),
@@ -124,9 +126,14 @@ def _by_tracing(task: Task, dynamic: bool) -> bytes:
 
 
 def _by_dynamo(task: Task) -> bytes:
+    program = task.program
+    if program is None and isinstance(task.module, torch.jit.ScriptModule):
+        from torch._export.converter import TS2EPConverter  # torch.onnx has no other way from TorchScript
+
+        program = TS2EPConverter(task.module, tuple(task.inputs.values())).convert()
     written = torch.onnx.export(
-        task.program if task.program is not None else task.module,
-        () if task.program is not None else tuple(task.inputs.values()),
+        program if program is not None else task.module,
+        () if program is not None else tuple(task.inputs.values()),
         input_names=list(task.inputs),
         output_names=list(task.outputs),
         opset_version=OPSET,
@@ -263,5 +270,8 @@ def _noise(like: torch.Tensor, shape: Sequence[int], generator: torch.Generator)
 
 
 def _short(error: BaseException) -> str:
+    """The first line of what went wrong in the first place."""
+    while error.__cause__ is not None:
+        error = error.__cause__
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[0] if lines else type(error).__name__)[:_LONGEST_REASON]
+    return (lines[0] if lines else type(error).__name__).partition(". Please feel free")[0][:_LONGEST_REASON]

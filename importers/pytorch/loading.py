@@ -7,12 +7,15 @@ import pickle
 import re
 import struct
 import sys
+from argparse import Namespace
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import torch
 
 from ..errors import InputError, nearest_names
@@ -85,7 +88,8 @@ def _read(source: Source, factory: Any) -> Any:
     if source.kind == "safetensors":
         return _read_safetensors(Path(source.path))
     try:
-        return torch.load(source.path, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals(_plain_values()):
+            return torch.load(source.path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, ValueError, TypeError, AttributeError, EOFError, IndexError) as error:
         if not source.allow_code:
             first = re.split(r"\n|\. ", str(error).strip())[0]
@@ -101,6 +105,15 @@ def _read(source: Source, factory: Any) -> Any:
         return torch.load(source.path, map_location="cpu", weights_only=False)
     except (AttributeError, ImportError) as error:
         raise InputError(f"its class cannot be found ({error}); say where it lies: --arch file.py:Class") from None
+
+
+def _plain_values() -> list[Any]:
+    """What training scripts put beside the weights: their arguments, and numbers and arrays of NumPy."""
+    kinds = {type(np.dtype(name)) for name in ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "?")}
+    arrays = import_module("numpy._core.multiarray")  # numpy.core before version 2, and so in older files
+    scalar, rebuild = arrays.scalar, arrays._reconstruct
+    old = [(scalar, "numpy.core.multiarray.scalar"), (rebuild, "numpy.core.multiarray._reconstruct")]
+    return [Namespace, scalar, rebuild, *old, np.dtype, np.ndarray, *kinds]
 
 
 def _module_within(stored: Any, source: Source) -> torch.nn.Module | None:

@@ -121,6 +121,10 @@ _HARMLESS = {
     "torch.storage.UntypedStorage",
     "torch.storage.TypedStorage",
     "torch._tensor._rebuild_from_type_v2",
+    "argparse.Namespace",  # from here on those that `loading` adds
+    "numpy.ndarray",
+    "numpy.dtype",
+    *(f"numpy.{core}.multiarray.{name}" for core in ("core", "_core") for name in ("scalar", "_reconstruct")),
 }
 _PATTERN = re.compile(
     r"torch\._utils\._rebuild_\w+|torch\.(cuda\.)?\w+(Storage|Tensor)|torch\.(bool|half|float|double|long|short)|"

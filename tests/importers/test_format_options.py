@@ -63,11 +63,11 @@ def test_a_wrong_type_is_refused(received: list[dict[str, Any]], tmp_path: Path)
 
 def test_another_formats_option_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     path = tiny_models.save(tmp_path / "tiny.onnx")
-    row = Importer("caffe", (), "is_caffe", options={"arch": FormatOption(str, "")})
+    row = Importer("caffe", (), "is_caffe", options={"phase": FormatOption(str, "")})
     monkeypatch.setitem(importers.IMPORTERS, "caffe", row)
-    with pytest.raises(InputError, match=r"tiny\.onnx: arch is an option for caffe files, found a onnx file"):
-        load(path, arch="a:b")
-    load(path, arch=None)
+    with pytest.raises(InputError, match=r"tiny\.onnx: phase is an option for caffe files; this one is onnx"):
+        load(path, phase="a:b")
+    load(path, phase=None)
 
 
 def test_the_command_line_has_them(monkeypatch: pytest.MonkeyPatch) -> None:
