@@ -40,6 +40,8 @@ class Scope:
     file: Hdf5
     version: int  # major version of the Keras that wrote the file
     flipped: bool = False  # kernels are those of Theano, which convolves with them turned round
+    images_first: bool = False  # whether Keras' images have channels first, as the graph's
+    padded: set[str] = field(default_factory=set)  # tensors with zeros around them
     flattened: dict[str, tuple[int, ...]] = field(default_factory=dict)  # tensor -> sides it had, channels still first
     constants: dict[tuple[int, str], str] = field(default_factory=dict)  # (layer, role) -> initializer
 

@@ -69,7 +69,8 @@ def translate(source: Source) -> Translation:
     """
     network = source.network
     graph = GraphBuilder(network.name, reserved={layer.path for layer in network.walk()})
-    scope = Scope(graph, ChannelsLast(graph), source.weights, source.version, source.flipped)
+    images_first = has_channels_first(network)
+    scope = Scope(graph, ChannelsLast(graph), source.weights, source.version, source.flipped, images_first)
     return _Translator(scope).run(network)
 
 
@@ -82,7 +83,7 @@ class _Translator:
         self.masked: set[str] = set()
 
     def run(self, network: Network) -> Translation:
-        images_first = has_channels_first(network)
+        images_first = self.scope.images_first
         values: dict[Ref, str] = {}
         for ref in network.inputs:
             values[ref] = self._input(network, ref, images_first)
@@ -221,11 +222,9 @@ def _trains(writer: LayerWriter) -> bool:
 
 
 def has_channels_first(network: Network) -> bool:
-    """Whether the images of a model have channels first in Keras too, going by its first spatial layer."""
-    for layer in network.walk():
-        if layer.type.startswith(("Conv", "SeparableConv", "DepthwiseConv", "MaxPool", "AveragePool", "ZeroPad")):
-            return layer.config.get("data_format") == "channels_first"
-    return False
+    """Whether the images of a model have channels first in Keras too, going by its first layer that says so."""
+    formats = (layer.config.get("data_format") for layer in network.walk() if layer.type != "Flatten")
+    return next((given for given in formats if given), "channels_last") == "channels_first"
 
 
 def _only_embedded(network: Network, ref: Ref) -> bool:

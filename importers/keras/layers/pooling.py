@@ -14,7 +14,12 @@ def _pooling(op: str, axes: int, **attributes: Any) -> Callable[[LayerWriter], N
         x = layer.spatial()
         kernel = layer.per_axis("pool_size", axes, 2)
         strides = layer.per_axis("strides", axes) if layer.option("strides") is not None else kernel
-        layer.emit(op, [x], **window(layer, layer.graph.shape(x)[2:], kernel, strides), **attributes)
+        options = window(layer, layer.graph.shape(x)[2:], kernel, strides)
+        if x in layer.scope.padded:
+            # onnxruntime would make one node of the two, whose padding is no zeros any more; not with `auto_pad`.
+            options.pop("pads", None)
+            options["auto_pad"] = "VALID" if layer.option("padding", "valid") == "valid" else "SAME_UPPER"
+        layer.emit(op, [x], **options, **attributes)
 
     return write
 

@@ -14,6 +14,9 @@ def _resize(layer: LayerWriter, x: str, interpolation: str, scales: Sequence[flo
     """
     if interpolation not in ("nearest", "bilinear"):
         raise layer.error(f"interpolation {interpolation} is not supported")
+    if interpolation == "bilinear" and not layer.channels_last and not layer.scope.images_first:
+        # onnxruntime moves a Transpose across such a Resize and then refuses what it made.
+        raise layer.error("bilinear with channels first, in a model whose images have them last, is not supported")
     how = (
         {"mode": "linear"} if interpolation == "bilinear" else {"mode": "nearest", "nearest_mode": "round_prefer_ceil"}
     )
