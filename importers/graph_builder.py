@@ -157,7 +157,7 @@ def _check(model: onnx.ModelProto) -> None:
     bare = _without_weights(model)  # they play no part in either check, and would be copied by both
     try:
         onnx.checker.check_model(bare)
-        shape_inference.infer_shapes(bare, check_type=True, strict_mode=True, data_prop=True)
+        shape_inference.infer_shapes(bare, check_type=True, strict_mode=True, data_prop=not _has_long_list(bare))
     except (onnx.checker.ValidationError, shape_inference.InferenceError) as error:
         raise ValueError(f"the graph is not valid ONNX: {error}") from error
 
@@ -167,6 +167,15 @@ _SMALL = 1 << 12  # elements: shapes, axes and the like, which inference reads
 
 def _is_small(tensor: TensorProto) -> bool:
     return math.prod(tensor.dims) <= _SMALL
+
+
+def _has_long_list(model: onnx.ModelProto) -> bool:
+    """Whether a list of integers is too long to be a shape: inference would follow each of its numbers."""
+    graph = model.graph
+    tensors = [value.type.tensor_type for value in (*graph.input, *graph.value_info, *graph.output)]
+    integers = (TensorProto.INT32, TensorProto.INT64)
+    lists = [entry.shape.dim[0] for entry in tensors if entry.elem_type in integers and len(entry.shape.dim) == 1]
+    return any(length.dim_value > _SMALL for length in lists)
 
 
 def _without_weights(model: onnx.ModelProto) -> onnx.ModelProto:

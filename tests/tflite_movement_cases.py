@@ -275,6 +275,43 @@ def known_shape(net: Net) -> None:
     net.add("RESHAPE", [image, wanted], [n, h * w, c], "Reshape", new_shape=[-1, h * w, c])
 
 
+def rarer(net: Net) -> None:
+    """Operators that few networks have."""
+    shape = net.sizes(net.integer(1, 4))
+    kind = net.pick(("ADD_N", "SIGN", "RELU_0_TO_1", "SELECT", "REDUCE_ANY", "REDUCE_ALL", "EMBEDDING_LOOKUP", "known"))
+    if kind == "ADD_N":
+        net.add(kind, [net.source(shape) for _ in range(net.integer(2, 4))], shape, "AddN")
+    elif kind in ("SIGN", "RELU_0_TO_1"):
+        net.add(kind, [net.source(shape)], shape)
+    elif kind == "SELECT":
+        chosen = net.input(shape[:1] if net.chance() else shape, "bool")
+        net.add(kind, [chosen, net.source(shape), net.source(shape)], shape, "Select")
+    elif kind.startswith("REDUCE"):
+        axis, keep = net.integer(-len(shape), len(shape) - 1), net.chance()
+        left = [1 if at == axis % len(shape) else side for at, side in enumerate(shape)]
+        left = left if keep else [side for at, side in enumerate(shape) if at != axis % len(shape)]
+        net.add(kind, [net.input(shape, "bool"), net.ints([axis])], left, "Reducer", "bool", keep_dims=keep)
+    elif kind == "EMBEDDING_LOOKUP":
+        table = net.constant(net.numbers(7, *shape))
+        net.add(kind, [net.ints(net.random.integers(0, 7, 3)), table], [3, *shape])
+        net.add("ABS", [net.input(shape)], shape, "Abs")
+    else:
+        _known(net, shape)
+
+
+def _known(net: Net, shape: list[int]) -> None:
+    """SHAPE, RANK, RANGE, FILL, ZEROS_LIKE and BROADCAST_ARGS, whose results are known before the network runs."""
+    tensor = net.source(shape)
+    sizes = net.add("SHAPE", [tensor], [len(shape)], "Shape", "int32", out_type=2)
+    wide = net.add("BROADCAST_ARGS", [sizes, net.ints([1])], [len(shape)], "", "int32")
+    filled = net.add("FILL", [wide, net.constant(1.5)], shape, "Fill")
+    zeros = net.add("ZEROS_LIKE", [tensor], shape, "ZerosLike")
+    most = net.add("MAXIMUM", [net.add("ADD", [filled, tensor], shape, "Add"), zeros], shape, "MaximumMinimum")
+    rank = net.add("RANK", [tensor], [], "Rank", "int32")
+    axes = net.add("RANGE", [net.ints(0), rank, net.ints(1)], [len(shape)], "Range", "int32")
+    net.add("SUM", [most, axes], [], "Reducer")
+
+
 def several(net: Net) -> None:
     """Up to six operators in a row, some of which need one order of axes and some the other."""
     tensor = net.image(3, 6, 4)
@@ -314,5 +351,6 @@ def several(net: Net) -> None:
 
 MOVEMENTS: list[Callable[[Net], None]] = [
     reshaped, transposed_axes, joined, parted, sliced, sliced, padded, resized, resized, blocks, dilated, reduced,
-    reduced, picked, picked, product, normalised, converted, known_shape, several, several, several, several,
+    reduced, picked, picked, product, normalised, converted, known_shape, rarer, rarer, several, several, several,
+    several,
 ]  # fmt: skip

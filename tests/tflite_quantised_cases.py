@@ -12,7 +12,9 @@ Steps = dict[str, Any]  # scale and zero_point of a tensor
 
 
 def steps(net: Net, low: float, high: float, dtype: str) -> Steps:
-    """Those of a range that holds 0."""
+    """Those of a range that holds 0; 16 bits are symmetric."""
+    if dtype == "int16":
+        return {"scale": [float(np.float32(max(high, -low) / 32767))], "zero_point": [0]}
     scale = np.float32((high - low) / 255)
     bits = np.iinfo(dtype)
     zero = int(np.clip(round(bits.min - low / scale), bits.min, bits.max))
@@ -32,13 +34,14 @@ def weights(net: Net, shape: list[int], dtype: str, axis: int) -> tuple[str, np.
     count = shape[axis] if net.chance(0.6) else 1
     scale = net.random.uniform(0.005, 0.02, count).astype(np.float32)
     values = net.random.integers(-127, 128, shape)
-    return net.constant(values, dtype, scale=scale, zero_point=[0] * count, axis=axis), scale
+    return net.constant(values, "int8", scale=scale, zero_point=[0] * count, axis=axis), scale
 
 
-def bias(net: Net, count: int, source: Steps, scale: np.ndarray) -> str:
-    """32-bit integers in steps of the product of the other two."""
+def bias(net: Net, count: int, source: Steps, scale: np.ndarray, dtype: str) -> str:
+    """32-bit integers (64 with 16-bit tensors) in steps of the product of the other two."""
     step = (np.float32(source["scale"][0]) * scale).astype(np.float32)
-    return net.constant(net.random.integers(-2000, 2000, count), "int32", scale=step, zero_point=[0] * step.size)
+    wide = "int64" if dtype == "int16" else "int32"
+    return net.constant(net.random.integers(-2000, 2000, count), wide, scale=step, zero_point=[0] * step.size)
 
 
 def q_convolution(net: Net, dtype: str) -> None:
@@ -53,11 +56,11 @@ def q_convolution(net: Net, dtype: str) -> None:
     if net.chance():
         count = net.integer(1, 4)
         filters, scale = weights(net, [count, kernel, kernel, c], dtype, 0)
-        inputs = [image, filters, bias(net, count, source, scale)]
+        inputs = [image, filters, bias(net, count, source, scale, dtype)]
         net.add("CONV_2D", inputs, [n, *sides, count], "Conv2D", dtype, more, **options)
     else:
         filters, scale = weights(net, [1, kernel, kernel, c], dtype, 3)
-        inputs = [image, filters, bias(net, c, source, scale)]
+        inputs = [image, filters, bias(net, c, source, scale, dtype)]
         net.add("DEPTHWISE_CONV_2D", inputs, [n, *sides, c], "DepthwiseConv2D", dtype, more, depth_multiplier=1,
                 **options)  # fmt: skip
 
@@ -71,7 +74,11 @@ def q_fully_connected(net: Net, dtype: str) -> None:
         else net.random.integers(-127, 128, (count, width))
     )
     filters = net.constant(values, dtype, scale=[0.01], zero_point=[128 if dtype == "uint8" else 0])
-    inputs = [net.input([2, width], dtype, **source), filters, bias(net, count, source, np.array([0.01], np.float32))]
+    inputs = [
+        net.input([2, width], dtype, **source),
+        filters,
+        bias(net, count, source, np.array([0.01], np.float32), dtype),
+    ]
     net.add("FULLY_CONNECTED", inputs, [2, count], "FullyConnected", dtype, any_steps(net, dtype, 4),
             activation=net.pick(FUSED))  # fmt: skip
 
@@ -178,5 +185,6 @@ def draw_quantised(seed: int) -> tuple[Net, str]:
     """A network and the name of its family."""
     net = Net(np.random.default_rng(seed))
     family = net.pick(QUANTISED)
-    family(net, net.pick(("int8", "int8", "uint8")))
+    wide = family in (q_convolution, q_borders)
+    family(net, net.pick(("int8", "int8", "uint8", *["int16"] * wide)))
     return net, family.__name__

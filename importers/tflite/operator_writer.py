@@ -298,11 +298,14 @@ def rounding(graph: GraphBuilder, tensor: Tensor, dequantize: bool) -> list[Stag
             graph.constant(f"{tensor.name}/{end}", value) for end, value in zip(("least", "most"), ends, strict=True)
         ]
         return [("range", "Clip", names, {})]
-    if tensor.type == "INT16":
-        raise InputError(f"tensor {tensor.name} is quantised to 16 bits; pass --dequantize for a float model")
     zero_point = int(steps.zero_point[0])
     if not bits.min <= zero_point <= bits.max:
         raise InputError(f"tensor {tensor.name} has the zero point {zero_point}, outside {tensor.type}; damaged")
     scale = graph.constant(f"{tensor.name}/scale", steps.scale.reshape(()))
+    if tensor.type == "INT16":  # which QuantizeLinear takes only from operator set 21 on
+        reach = [np.asarray(end - zero_point, np.float32) for end in (bits.min, bits.max)]
+        limits = [graph.constant(f"{tensor.name}/end", end) for end in reach]
+        whole: list[Stage] = [("steps", "Div", [scale], {}), ("rounded", "Round", [], {}), ("kept", "Clip", limits, {})]
+        return [*whole, ("real", "Mul", [scale], {})]
     zero = graph.constant(f"{tensor.name}/zero_point", np.asarray(zero_point, tensor.type.lower()))
     return [("quantised", "QuantizeLinear", [scale, zero], {}), ("real", "DequantizeLinear", [scale, zero], {})]

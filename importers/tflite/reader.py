@@ -103,10 +103,11 @@ class Network:
     inputs: list[str]
     outputs: list[str]
     metadata: memoryview | None = None  # of TensorFlow Lite Support
+    refused: dict[str, str] = field(default_factory=dict)  # tensors that are not supported -> why
 
 
 def read_network(path: Path) -> Network:
-    """Raises InputError when the file is damaged, or stores something that is not supported (all such things named)."""
+    """Raises InputError when the file is damaged; what is not supported is in the network's `refused`."""
     data = path.read_bytes()
     try:
         return _Reader(data).network()
@@ -139,8 +140,7 @@ class _Reader:
                 tensors[name] = self._tensor(name, fields, index in made)
             except _Unsupported as reason:
                 refused[name] = str(reason)
-        if refused:
-            raise InputError("not supported: " + "; ".join(f"tensor {name} {why}" for name, why in refused.items()))
+                tensors[name] = Tensor(name, (), "FLOAT32")  # keeps its number
         return Network(
             graph["name"] or self._model["description"],
             tensors,
@@ -148,6 +148,7 @@ class _Reader:
             [_entry(names, int(index), "tensor") for index in graph["inputs"]],
             [_entry(names, int(index), "tensor") for index in graph["outputs"]],
             self._metadata(),
+            refused,
         )
 
     def _tensor(self, name: str, fields: Mapping[str, Any], made: bool) -> Tensor:
@@ -158,7 +159,7 @@ class _Reader:
         if fields["is_variable"]:
             raise _Unsupported("keeps its value from one run to the next")
         if fields["sparsity"]:
-            raise _Unsupported("is stored sparse")
+            raise _Unsupported("stored sparse")
         quantisation = self._quantisation(name, fields["quantization"], shape) if kind != "FLOAT32" else None
         stored = None if made else self._stored(name, kind, shape, fields["buffer"])
         if stored is not None and quantisation is not None and quantisation.scale.size > 1:
@@ -170,7 +171,7 @@ class _Reader:
         if not fields:
             return None
         if fields["details_type"]:
-            raise _Unsupported("is quantised in blocks or in a custom way")
+            raise _Unsupported("quantised in blocks or in a custom way")
         scale, zero_point = fields["scale"], fields["zero_point"].astype(np.int64)
         if not scale.size:
             return None
@@ -183,7 +184,8 @@ class _Reader:
             )
         if not scale.any():
             return None  # written so by some converters where nothing is quantised
-        return Quantisation(scale, zero_point, int(fields["axis"]))
+        axis = 0 if len(shape) == 1 else int(fields["axis"])  # a bias may say that of its convolution's weights
+        return Quantisation(scale, zero_point, axis)
 
     def _stored(self, name: str, kind: str, shape: tuple[int, ...], index: int) -> np.ndarray | None:
         content = self._buffer(index)
@@ -191,7 +193,7 @@ class _Reader:
             empty = 0 in shape and kind in NUMPY_TYPES
             return np.empty(shape, NUMPY_TYPES[kind]) if empty and min(shape) >= 0 else None
         if kind not in NUMPY_TYPES:
-            raise _Unsupported(f"holds constants of type {kind}")
+            raise _Unsupported(f"constants of type {kind}")
         dtype = np.dtype(NUMPY_TYPES[kind])
         size = math.prod(shape) * dtype.itemsize
         if size != len(content) or min(shape, default=0) < 0:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import onnx
@@ -29,7 +30,7 @@ def translate(
     Raises InputError naming all operators that have no function, or the first that does not fit its inputs.
     """
     functions = operator_functions()
-    _check_known(network.operators, functions)
+    _check_supported(network, functions)
     network = with_dilations(network)
     made = {name for operator in network.operators for name in operator.outputs}
     graph = GraphBuilder(network.name, reserved={*network.inputs, *made})
@@ -49,14 +50,19 @@ def translate(
     }
 
 
-def _check_known(operators: Iterable[Operator], functions: Mapping[str, OperatorFunction]) -> None:
-    counts: dict[str, int] = {}
-    for operator in operators:
-        if operator.kind not in functions or not operator.outputs:
-            counts[operator.kind] = counts.get(operator.kind, 0) + 1
-    if counts:
-        named = ", ".join(f"{kind} ({count})" for kind, count in counts.items())
-        raise InputError(f"operators that are not supported: {named}; nothing was written")
+def _check_supported(network: Network, functions: Mapping[str, OperatorFunction]) -> None:
+    """Raise InputError naming all operators and tensors that are not."""
+    unknown = Counter(operator.kind for operator in network.operators if operator.kind not in functions)
+    found = []
+    if unknown:
+        found.append("operators " + ", ".join(f"{kind} ({count})" for kind, count in unknown.items()))
+    if network.refused:
+        found.append("tensors " + ", ".join(f"{name} ({why})" for name, why in network.refused.items()))
+    if found:
+        raise InputError(f"not supported: {'; '.join(found)}; nothing was written")
+    for operator in network.operators:
+        if "" in operator.outputs or not operator.outputs:
+            raise InputError(f"the file is damaged: an operator {operator.kind} makes nothing")
 
 
 def _translate(operator: Operator, layout: Layout, function: OperatorFunction) -> None:

@@ -11,6 +11,9 @@ from ..reader import NUMPY_TYPES
 
 def same(op: OperatorWriter) -> None:
     """QUANTIZE and DEQUANTIZE: rounded to the steps of the output, where it has any."""
+    for tensor in (op.tensor(0), op.output()):
+        if not (tensor.is_quantised or tensor.type.startswith("FLOAT")):
+            raise op.error(f"{tensor.name} is stored as {tensor.type}, expected at most 16 bits")
     inputs, first = op.aligned(0)
     if op.tensor(0).type == "FLOAT16":
         op.emit("Cast", inputs, first=first, to=1)
