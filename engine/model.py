@@ -69,7 +69,7 @@ class Model:
         self.source: dict[str, Any] = read_source(proto)
         self._sessions: dict[str, Session] = {}
         self._torch: dict[tuple[str | None, torch.dtype | None], TorchModel] = {}
-        self._certificate: BridgeCertificate | None = None
+        self._certificates: dict[bool, BridgeCertificate] = {}  # whether with gradients -> that
 
     @property
     def name(self) -> str:
@@ -158,15 +158,16 @@ class Model:
 
         return TorchModel(self, **options)
 
-    def torch_certificate(self, inputs: Inputs | None = None) -> BridgeCertificate:
-        """How closely `torch()` agrees with onnxruntime: outputs and gradients. Made at the first call, on what that
-        hands in (None: seeded noise), and the same at every later one; `engine.gradient.certificate.certify` makes
-        others.
+    def torch_certificate(self, inputs: Inputs | None = None, *, gradients: bool = True) -> BridgeCertificate:
+        """How closely `torch()` agrees with onnxruntime: outputs and, if asked, gradients. Made at the first call, on
+        what that hands in (None: seeded noise), and the same at every later one, but for gradients asked for later;
+        `engine.gradient.certificate.certify` makes others.
 
         Raises InputError where the outputs are NaN because weights are, and as of `torch`.
         """
-        if self._certificate is None:
+        known = self._certificates
+        if True not in known and gradients not in known:
             from .gradient.certificate import certify
 
-            self._certificate = certify(self, inputs, per_node=False)
-        return self._certificate
+            known[gradients] = certify(self, inputs, per_node=False, gradients=gradients)
+        return known[True if True in known else gradients]

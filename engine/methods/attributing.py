@@ -71,8 +71,8 @@ def attribution(
         report = _reporting(progress, batches.consumed - len(batch), len(batch), len(batches))
         parts = _parts(model, best, targets, method, batch, report)
         done.append(_Batch(paths, parts, best))
-        if method.gradients and certificate is None:
-            certificate = model.torch_certificate(batch[:1])
+        if method.needs != "onnxruntime" and certificate is None:
+            certificate = model.torch_certificate(batch[:1], gradients=method.needs == "gradients")
         stopped = parts[0].maps.stopped or _asked_to_stop(report, batches)
         if stopped:
             break
@@ -163,7 +163,7 @@ def _result(
     maps = np.concatenate([part.maps.maps for part in parts])[rows].astype(np.float32, copy=False)
     best = [batch.best for batch in done if batch.best is not None]
     notes = [*(target.note(model) for target in targets), *method.notes]
-    if method.gradients:
+    if method.needs != "onnxruntime":
         from ..gradient.provenance import notes as of_gradients  # which needs torch
 
         notes += of_gradients(model)

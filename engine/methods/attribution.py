@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from PIL import Image
@@ -134,7 +134,7 @@ class Method:
     ends: tuple[str, str] = ("0", "most")  # what the first and last colour mean
     settings: Mapping[str, Any] = field(default_factory=dict)  # options to be recorded
     notes: tuple[str, ...] = ()  # what the reader must know
-    gradients: bool = True  # False: forward passes of onnxruntime alone, which need no certificate
+    needs: Literal["onnxruntime", "torch", "gradients"] = "gradients"  # the certificate is of torch's values, of both
 
 
 class CertificateWarning(UserWarning):

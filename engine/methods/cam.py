@@ -51,7 +51,7 @@ def cam(
         gap = maps.sum((1, 2)) - (scores - head.bias[classes])
         return Maps(scores, enlarged(maps, image_size(model)), head.features, maps, gap)
 
-    method = Method("cam", _MEANING, explain, signed=True, ends=FOR_OR_AGAINST, gradients=False)
+    method = Method("cam", _MEANING, explain, signed=True, ends=FOR_OR_AGAINST, needs="onnxruntime")
     return attribution(model, images, target, method, progress)
 
 

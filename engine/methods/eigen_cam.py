@@ -52,7 +52,7 @@ def eigen_cam(
         units=OF_FEATURES,
         settings={"layer": layer},
         notes=(_ANY_TARGET,),
-        gradients=False,
+        needs="onnxruntime",
     )
     return attribution(model, images, target, method, progress)
 

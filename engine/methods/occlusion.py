@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -83,6 +83,6 @@ def occlusion(
         "seed": seed,
     }
     notes = (_ZERO,) if layer is None and described(fill) == "zero" else ()
-    by_torch = not covering.why_whole
-    method = Method("occlusion", meaning, Together(explain), True, "score", FOR_OR_AGAINST, options, notes, by_torch)
+    needs: Literal["onnxruntime", "torch"] = "onnxruntime" if covering.why_whole else "torch"
+    method = Method("occlusion", meaning, Together(explain), True, "score", FOR_OR_AGAINST, options, notes, needs)
     return attribution(model, images, target, method, progress)

@@ -65,5 +65,5 @@ def recipro_cam(
     def rest_of(tensor: str, wanted: str) -> Remainder:
         return remainder(model, tensor, wanted)
 
-    method = Method("recipro_cam", _MEANING, explain, settings={"layer": layer}, gradients=False)
+    method = Method("recipro_cam", _MEANING, explain, settings={"layer": layer}, needs="onnxruntime")
     return attribution(model, images, target, method, progress)

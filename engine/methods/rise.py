@@ -76,7 +76,7 @@ def rise(
 
     size, looked_at = image_size(model), image_input(model)[0]
     options = {"samples": samples, "grid": grid, "share": share, "seed": seed}
-    method = Method("rise", _MEANING, Together(explain), settings=options, notes=(_MASKED,), gradients=False)
+    method = Method("rise", _MEANING, Together(explain), settings=options, notes=(_MASKED,), needs="onnxruntime")
     return attribution(model, images, target, method, progress)
 
 

@@ -53,8 +53,9 @@ def score_cam(
             yield dimmed(batch, as_masks(enlarged(features[:, channel], size)), model.spec)  # eq. 5
 
     size = image_size(model)
+    options = {"layer": layer}
     method = Method(
-        "score_cam", _MEANING, explain, units=OF_FEATURES, settings={"layer": layer}, notes=(_MASKED,), gradients=False
+        "score_cam", _MEANING, explain, units=OF_FEATURES, settings=options, notes=(_MASKED,), needs="onnxruntime"
     )
     return attribution(model, images, target, method, progress)
 

@@ -73,9 +73,9 @@ class _SameOperators(Model):
 
     original: Model
 
-    def torch_certificate(self, inputs: Inputs | None = None) -> BridgeCertificate:
+    def torch_certificate(self, inputs: Inputs | None = None, *, gradients: bool = True) -> BridgeCertificate:
         """The original's, which is about the operators; one for each random network would take longer than its maps."""
-        return self.original.torch_certificate(inputs)
+        return self.original.torch_certificate(inputs, gradients=gradients)
 
 
 def weighted_layers(model: Model, tensors: Sequence[str]) -> list[WeightedLayer]:

@@ -85,7 +85,7 @@ def test_broken_images_and_a_copy_that_differs_are_said(
         def summary(self) -> str:
             return "the copy differs at node conv1"
 
-    monkeypatch.setattr(Model, "torch_certificate", lambda self, batch: Failed())
+    monkeypatch.setattr(Model, "torch_certificate", lambda self, batch, gradients: Failed())
     (photos / "broken.png").write_text("no image")
     code, _, err = cli("explain", network, photos, "-o", tmp_path / "o.png")
     assert code == 0
