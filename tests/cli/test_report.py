@@ -179,7 +179,7 @@ def test_a_copy_that_differs_is_said_on_the_page(
         def summary(self) -> str:
             return "the copy differs at node conv1"
 
-    monkeypatch.setattr(Model, "torch_certificate", lambda self, batch: Failed())
+    monkeypatch.setattr(Model, "torch_certificate", lambda self, batch, gradients: Failed())
     model = tiny_models.save(tmp_path / "tiny.onnx")
     code, _, err = cli("report", model, "--images", photos, "-o", tmp_path / "r.html")
     assert code == 0 and "Traceback" not in err

@@ -216,7 +216,7 @@ def test_a_copy_that_differs_from_the_network_warns(monkeypatch: pytest.MonkeyPa
             return "the copy differs at node conv"
 
     model = smooth()
-    monkeypatch.setattr(Model, "torch_certificate", lambda self, batch: Failed())
+    monkeypatch.setattr(Model, "torch_certificate", lambda self, batch, gradients: Failed())
     with pytest.warns(CertificateWarning, match="differs at node conv"):
         found = saliency(model, PICTURES[:1])
     assert not found.certified
