@@ -64,6 +64,10 @@ def kill(folder: Path, process: int) -> None:
     os.kill(process, signal.SIGTERM)
 
 
+def capabilities(folder: Path) -> None:
+    (folder / "result.txt").write_text(Path("/proc/self/status").read_text())
+
+
 def crash(folder: Path) -> None:
     ctypes.string_at(0)
 

@@ -33,7 +33,7 @@ def upsample_nearest_exact(g: Any, x: Any, sizes: Any, *scales: Any) -> Any:
     }
     nothing = g.op(_CONSTANT, value_t=torch.tensor([], dtype=torch.float32))
     if symbolic_helper._is_none(sizes):
-        factors = [1.0, 1.0, *symbolic_helper._maybe_get_const(scales[0], "fs")]
+        factors = [1.0, 1.0, *_floats(scales[0], (symbolic_helper._get_tensor_rank(x) or 0) - 2)]
         scale = g.op(_CONSTANT, value_t=torch.tensor(factors, dtype=torch.float32))
         return g.op("Resize", x, nothing, scale, **options)
     if symbolic_helper._is_packed_list(sizes):
@@ -56,6 +56,37 @@ def softplus(g: Any, x: Any, beta: Any, limit: Any) -> Any:
     return g.op("Where", g.op("Greater", scaled, g.op("CastLike", limit, x)), x, curved)
 
 
+def interpolate(
+    g: Any, x: Any, sizes: Any, scales: Any, mode: Any, corners: Any, recompute: Any, antialias: Any
+) -> Any:
+    """What scripts call for every kind of resizing."""
+    if symbolic_helper._maybe_get_const(mode, "s") == "nearest-exact":
+        return upsample_nearest_exact(g, x, sizes, scales)
+    return symbolic_helper.__interpolate_helper(g, x, sizes, scales, mode, corners, recompute)
+
+
+@symbolic_helper.parse_args("v", "v", "v", "is", "s", "is", "i")
+def convolution_mode(
+    g: Any, x: Any, weight: Any, bias: Any, strides: list[int], mode: str, dilations: list[int], groups: int
+) -> Any:
+    """Padding "same" or "valid" in numbers, as onnxruntime's own "same" takes no dilation."""
+    sizes = symbolic_helper._get_tensor_sizes(weight)[2:]
+    spread = [(size - 1) * step if mode == "same" else 0 for size, step in zip(sizes, dilations, strict=True)]
+    pads = [total // 2 for total in spread] + [total - total // 2 for total in spread]
+    inputs = [x, weight] if symbolic_helper._is_none(bias) else [x, weight, bias]
+    return g.op(
+        "Conv", *inputs, kernel_shape_i=sizes, strides_i=strides, pads_i=pads, dilations_i=dilations, group_i=groups
+    )
+
+
+def _floats(value: Any, count: int) -> list[float]:
+    """A constant list, or one number for all."""
+    if symbolic_helper._is_packed_list(value):
+        return list(symbolic_helper._maybe_get_const(value, "fs"))
+    numbers = torch.as_tensor(symbolic_helper._maybe_get_const(value, "t")).flatten().tolist()
+    return numbers * count if len(numbers) == 1 else numbers
+
+
 def _integers(g: Any, values: list[int]) -> Any:
     return g.op(_CONSTANT, value_t=torch.tensor(values, dtype=torch.int64))
 
@@ -65,6 +96,8 @@ SYMBOLICS: dict[str, Callable[..., Any]] = {
     "aten::_upsample_nearest_exact1d": upsample_nearest_exact,
     "aten::_upsample_nearest_exact2d": upsample_nearest_exact,
     "aten::_upsample_nearest_exact3d": upsample_nearest_exact,
+    "aten::__interpolate": interpolate,
+    "aten::_convolution_mode": convolution_mode,
     "aten::threshold": threshold,
     "aten::softplus": softplus,
 }

@@ -38,10 +38,15 @@ def draw_module(seed: int) -> tuple[nn.Module, Tensor]:
             made = candidate(value)
         except (RuntimeError, ValueError):
             continue  # the kernel is larger than the image, or its like
-        if made.numel() and made.numel() < 1 << 16 and made.isfinite().all():
+        if made.numel() and made.numel() < 1 << 16 and _is_spread(made):
             layers.append(candidate)
             value = made
     return nn.Sequential(*layers, *ending(draw, tuple(value.shape[1:]))).eval(), x
+
+
+def _is_spread(value: Tensor) -> bool:
+    """Finite, and no constant plus rounding: what normalisation makes of that is noise."""
+    return bool(value.isfinite().all()) and float(value.max() - value.min()) > 1e-3
 
 
 def _settled(module: nn.Module) -> nn.Module:

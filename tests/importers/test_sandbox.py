@@ -95,6 +95,13 @@ def test_other_processes_get_no_signal() -> None:
     assert "PermissionError" in refused("kill", process=os.getpid())
 
 
+@linux
+def test_root_keeps_no_power_but_reading() -> None:
+    status = dict(line.split(":\t") for line in call("capabilities").splitlines() if ":\t" in line)
+    assert int(status["CapEff"], 16) & ~(1 << 2) == 0 and status["CapPrm"] == status["CapEff"]
+    assert status["NoNewPrivs"] == "1" and status["Seccomp"] == "2"
+
+
 def test_variables_of_the_caller_stay_here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SECRET_TOKEN", "x")
     assert "SECRET_TOKEN" not in call("environment").split()
