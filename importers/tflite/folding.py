@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import onnx
 
-from ..certificate import run_onnx
+from ..errors import InputError
 from ..graph_builder import GraphBuilder
 from .operator_writer import Layout, OperatorWriter
 from .operators import OperatorFunction
@@ -18,7 +19,8 @@ _LARGEST = 1 << 24  # numbers in or out
 def fold(operator: Operator, layout: Layout, function: OperatorFunction) -> bool:
     """Compute the operator's outputs now and store them; False where it reads something else, or is too large.
 
-    It is translated into a graph of its own, which onnxruntime runs.
+    It is translated into a graph of its own, which ONNX's reference evaluates: onnxruntime divides as the processor
+    does, and a constant chosen badly ends the process.
     """
     values = {name: _value(layout, name) for name in operator.inputs if name}
     known = {name: value for name, value in values.items() if value is not None}
@@ -35,8 +37,7 @@ def fold(operator: Operator, layout: Layout, function: OperatorFunction) -> bool
         sizes = [math.prod(dim if isinstance(dim, int) else _LARGEST for dim in scratch.graph.shape(t)) for t in wanted]
         if sum(sizes) > _LARGEST:
             return False
-        found = run_onnx(scratch.graph.finish(wanted), {}, wanted)
-        results.update({name: found[tensor] for name, tensor in zip(computed, wanted, strict=True)})
+        results.update(zip(computed, _evaluate(operator, scratch.graph.finish(wanted)), strict=True))
     for name, result in results.items():
         assert result is not None
         layout.tensors.store(name, result)
@@ -46,3 +47,15 @@ def fold(operator: Operator, layout: Layout, function: OperatorFunction) -> bool
 def _value(layout: Layout, name: str) -> np.ndarray | None:
     value = layout.tensors.value(name)
     return layout.network.tensors[name].real if value is None else value
+
+
+def _evaluate(operator: Operator, proto: onnx.ModelProto) -> list[np.ndarray]:
+    from onnx.reference import ReferenceEvaluator
+
+    try:
+        with np.errstate(all="ignore"):
+            return [np.asarray(value) for value in ReferenceEvaluator(proto).run(None, {})]
+    except Exception as error:  # whatever NumPy makes of constants that do not fit
+        raise InputError(
+            f"{operator.kind} {operator.outputs[0]}: cannot be computed of its constants ({error})"
+        ) from error

@@ -1,68 +1,21 @@
-"""TensorFlow Lite files as they come: damaged, hostile, with what is not supported, with metadata and odd layouts."""
+"""TensorFlow Lite files as they come: layouts, shapes, quantisation, metadata."""
 
 from __future__ import annotations
 
 import io
-import random
 import struct
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
 import onnxray
 import pytest
-import tflite_writer
 from onnxray.importers.certificate import certify, run_onnx
-from onnxray.importers.errors import InputError
 from onnxray.importers.sniff import recognise
-from onnxray.importers.tflite import read
-from onnxray.importers.tflite.schema import OPERATORS, TYPES
-from tflite_cases import FAMILIES, Net, conv, draw
+from tflite_cases import Net, conv
 from tflite_writer import Op, T, constant, model
-
-RANDOM = np.random.default_rng(0)
-IMAGE = [1, 6, 5, 3]
-
-
-def small(**more: Any) -> bytes:
-    """image [1, 6, 5, 3] → conv [1, 6, 5, 4] → scores [1, 4]."""
-    tensors = {
-        "image": T(IMAGE),
-        "weights": constant(RANDOM.normal(size=(4, 3, 3, 3))),
-        "bias": constant(RANDOM.normal(size=4)),
-        "conv": T([1, 6, 5, 4]),
-        "axes": constant([1, 2], "int32"),
-        "scores": T([1, 4]),
-    }
-    window = {"padding": 0, "stride_h": 1, "stride_w": 1, "dilation_h": 1, "dilation_w": 1, "activation": 1}
-    operators = [
-        Op("CONV_2D", ["image", "weights", "bias"], ["conv"], "Conv2D", window),
-        Op("MEAN", ["conv", "axes"], ["scores"], "Reducer", {"keep_dims": False}),
-    ]
-    return model(tensors, operators, ["image"], ["scores"], **more)
-
-
-def one(kind: str, inputs: dict[str, T], output: T, table: str = "", **options: Any) -> bytes:
-    """A file with one operator; inputs without data are the graph's."""
-    entering = [name for name, tensor in inputs.items() if tensor.data is None]
-    return model({**inputs, "out": output}, [Op(kind, list(inputs), ["out"], table, options)], entering, ["out"])
-
-
-def loaded(tmp_path: Path, content: bytes, **options: Any) -> onnx.ModelProto:
-    path = tmp_path / "model.tflite"
-    path.write_bytes(content)
-    return onnxray.load(path, **options).proto
-
-
-def refusal(tmp_path: Path, content: bytes, **options: Any) -> str:
-    """What is said when it is not read: one line."""
-    with pytest.raises(InputError) as caught:
-        loaded(tmp_path, content, **options)
-    assert "\n" not in str(caught.value) and "model.tflite" in str(caught.value)
-    return str(caught.value)
+from tiny_tflite import IMAGE, RANDOM, loaded, one, quantised, refusal, small, written
 
 
 def sizes(value: onnx.ValueInfoProto) -> list[int]:
@@ -144,22 +97,6 @@ def test_sizes_that_the_file_leaves_open_can_be_said(tmp_path: Path) -> None:
 
 
 # --- quantised ---
-
-STEPS = {"scale": [1 / 128], "zero_point": [128]}
-
-
-def quantised(**steps: Any) -> bytes:
-    """image (bytes) → conv (bytes), its weights with a scale a channel."""
-    tensors = {
-        "image": T(IMAGE, "uint8", **STEPS),
-        "weights": constant(RANDOM.integers(-127, 128, (4, 1, 1, 3)), "int8", scale=[0.01, 0.02, 0.03, 0.04],
-                            zero_point=[0] * 4),
-        "bias": constant([1, 2, 3, 4], "int32", scale=[0.01 / 128, 0.02 / 128, 0.03 / 128, 0.04 / 128]),
-        "conv": T([1, 6, 5, 4], "uint8", **(steps or {"scale": [0.05], "zero_point": [100]})),
-    }  # fmt: skip
-    window = {"padding": 0, "stride_h": 1, "stride_w": 1, "activation": 3}
-    operators = [Op("CONV_2D", ["image", "weights", "bias"], ["conv"], "Conv2D", window)]
-    return model(tensors, operators, ["image"], ["conv"])
 
 
 def test_quantised_networks_keep_their_bytes(tmp_path: Path) -> None:
@@ -244,7 +181,7 @@ def test_metadata_that_is_odd_is_left_alone(tmp_path: Path) -> None:
     for mean, std in (([1, 2], [1, 2, 3]), ([0], [0]), ([], [])):
         assert loaded(tmp_path, described(mean, std, {})).graph.node
     evil = described([0], [255], {"../../evil.txt": "outside"})
-    assert onnxray.load(_written(tmp_path, evil)).labels == ("outside",)  # read, never unpacked
+    assert onnxray.load(written(tmp_path, evil)).labels == ("outside",)  # read, never unpacked
     assert not list(tmp_path.parent.parent.glob("evil.txt"))
 
 
@@ -255,138 +192,3 @@ def test_labels_that_unpack_to_gigabytes_are_refused(tmp_path: Path) -> None:
     plain = described([0], [255], {"labels.txt": "x"})
     start = plain.index(b"PK\x03\x04")
     assert "larger than" in refusal(tmp_path, plain[:start] + packed.getvalue())
-
-
-def _written(tmp_path: Path, content: bytes) -> Path:
-    path = tmp_path / "model.tflite"
-    path.write_bytes(content)
-    return path
-
-
-# --- what is refused ---
-
-
-def test_all_unknown_operators_are_named_at_once(tmp_path: Path) -> None:
-    tensors = {name: T([1, 4]) for name in "abcde"}
-    operators = [
-        Op("CUSTOM TFLite_Detection_PostProcess", ["a"], ["b"]),
-        Op("LSTM", ["b"], ["c"]),
-        Op("CUSTOM MaxPoolWithArgmax", ["c"], ["d"]),
-        Op("LSTM", ["d"], ["e"]),
-    ]
-    said = refusal(tmp_path, model(tensors, operators, ["a"], ["e"]))
-    for name in ("CUSTOM TFLite_Detection_PostProcess (1)", "LSTM (2)", "CUSTOM MaxPoolWithArgmax (1)"):
-        assert name in said
-
-
-def test_all_unsupported_tensors_are_named_at_once(tmp_path: Path) -> None:
-    tensors = {
-        "a": T([4], more={"sparsity": {"traversal_order": [0]}}),
-        "b": T([4], more={"is_variable": True}),
-        "c": T([4], more={"type": TYPES.index("STRING"), "buffer": 1}),
-        "d": constant([1.0]),
-    }
-    said = refusal(tmp_path, model(tensors, [Op("ADD", ["a", "b"], ["c"], "Add")], ["a"], ["c"]))
-    assert "a (stored sparse)" in said and "b (keeps its value" in said
-
-
-FIVE_SCALES = constant(np.ones((2, 3)), "int8", scale=[1.0] * 5, zero_point=[0])
-# What is changed in the file -> what must be said.
-DAMAGES: dict[str, Callable[[], bytes]] = {
-    "version 3": lambda: small(version=2),
-    "refers to buffer 77": lambda: _patched("weights", {"buffer": 77}),
-    "should fill": lambda: _patched("weights", {"shape": [4, 3, 3, 1 << 30]}),
-    "5 scales": lambda: one("FULLY_CONNECTED", {"x": T([1, 3]), "w": FIVE_SCALES}, T([1, 2]), "FullyConnected"),
-    "holds no network": lambda: small(subgraphs=[]),
-    "cut off": lambda: small()[:600],
-    "refers to tensor 99": lambda: _rewired([99]),
-    "nothing makes": lambda: _rewired([3]),
-    "--shape": lambda: _patched("image", {"shape": [1, -1, 5, 3]}),
-    "expected at most 16 bits": lambda: one("QUANTIZE", {"x": T([2])}, T([2], "int32", scale=[2.0], zero_point=[0])),
-    "options of another operator": lambda: one("MAX_POOL_2D", {"x": T(IMAGE)}, T(IMAGE), "Softmax", beta=1.0),
-    "expected positive numbers": lambda: one("MAX_POOL_2D", {"x": T(IMAGE)}, T(IMAGE), "Pool2D", stride_h=0),
-    "does not fit into": lambda: one("RESHAPE", {"x": T([6]), "to": constant([4, 2], "int32")}, T([4, 2])),
-    "is no order of": lambda: one("TRANSPOSE", {"x": T([6]), "to": constant([7], "int32")}, T([6])),
-    "too large": lambda: one("FILL", {"to": constant([1 << 30, 8], "int32"), "x": T([])}, T([1, 1])),
-    "expected a constant": lambda: one("RESHAPE", {"x": T([6]), "to": T([2], "int32")}, T([4, 2])),
-    "is missing": lambda: model({"x": T([1]), "out": T([1])}, [Op("ADD", ["x", ""], ["out"])], ["x"], ["out"]),
-}  # fmt: skip
-
-
-def _patched(name: str, fields: dict[str, Any]) -> bytes:
-    """`small` with fields of one tensor replaced."""
-    with pytest.MonkeyPatch.context() as patch:
-        fields_of = tflite_writer._tensor_fields
-
-        def changed(tensor: T) -> dict[str, Any]:
-            is_it = {"weights": tensor.data is not None and tensor.data.ndim == 4, "image": list(tensor.shape) == IMAGE}
-            return {**fields_of(tensor), **(fields if is_it[name] else {})}
-
-        patch.setattr(tflite_writer, "_tensor_fields", changed)
-        return small()
-
-
-def _rewired(outputs: list[int]) -> bytes:
-    """A network whose only operator makes tensor 2, with these outputs."""
-    tensor = {"shape": [2], "type": 0, "buffer": 0}
-    graph = {
-        "tensors": [{**tensor, "name": name} for name in "abcd"],
-        "inputs": [0],
-        "outputs": outputs,
-        "operators": [{"opcode_index": 0, "inputs": [0], "outputs": [2]}],
-    }
-    code = {"old_code": OPERATORS.index("RELU"), "code": OPERATORS.index("RELU")}
-    fields = {"version": 3, "operator_codes": [code], "subgraphs": [graph], "buffers": [{}]}
-    return tflite_writer.encode("Model", fields, b"TFL3")
-
-
-@pytest.mark.parametrize("says", DAMAGES)
-def test_damage_is_told_in_one_line(tmp_path: Path, says: str) -> None:
-    assert says in refusal(tmp_path, DAMAGES[says]())
-
-
-def test_a_companion_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no second half"):
-        read(_written(tmp_path, small()), tmp_path / "other")
-
-
-def test_every_cut_off_file_is_refused(tmp_path: Path) -> None:
-    content = small()
-    for length in range(8, len(content) - 4, 7):
-        refusal(tmp_path, content[:length])
-
-
-def test_a_small_file_cannot_unfold_to_a_large_one(tmp_path: Path) -> None:
-    """Two thousand times the same subgraph, which has two thousand times the same tensor."""
-    count = 2000
-    tensor = struct.pack("<2HI", 4, 4, 0)[:4] + struct.pack("<i", 4)  # a table without fields
-    tensors = _same(count, 4) + tensor
-    graph = struct.pack("<4H", 6, 8, 4, 0) + struct.pack("<iI", 8, 4)  # its tensors lie right behind it
-    root = struct.pack("<6H", 10, 12, 4, 0, 8, 0) + struct.pack("<iII", 12, 3, 4)
-    content = struct.pack("<I", 20) + b"TFL3" + root + _same(count, 8) + graph + tensors
-    assert "again and again" in refusal(tmp_path, content)
-
-
-def _same(count: int, behind: int) -> bytes:
-    """A vector of offsets to one table, so many bytes behind it (its list of fields comes first)."""
-    return struct.pack("<I", count) + b"".join(struct.pack("<I", 4 * (count - at) + behind) for at in range(count))
-
-
-def test_noise_in_the_file_never_gets_through(tmp_path: Path) -> None:
-    """Bytes changed at random: the network is read, or refused in one line."""
-    noise = random.Random(0)
-    path = tmp_path / "model.tflite"
-    refused = 0
-    for seed in range(60):
-        content = bytearray(draw(seed, FAMILIES)[0].bytes() if seed % 3 else quantised())
-        for _ in range(5):
-            changed = bytearray(content)
-            for _ in range(noise.choice((1, 1, 3))):
-                at = noise.randrange(len(changed) - 4)
-                changed[at : at + 4] = noise.choice((bytes(4), b"\xff" * 4, noise.randbytes(4), struct.pack("<I", at)))
-            path.write_bytes(changed)
-            try:
-                read(path, None)
-            except InputError:
-                refused += 1
-    assert 100 < refused < 300
