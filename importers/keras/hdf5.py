@@ -161,9 +161,7 @@ class Hdf5:
         layout = _layout(header)
         form, length = layout[1], math.prod(sizes) * kind.size
         if layout[0] not in (3, 4) or form > 2 or (layout[0] == 4 and form == 2):
-            raise Damaged(
-                "an array is kept in another form than Keras writes; rewrite it with h5repack --low=0 --high=0"
-            )
+            raise Damaged("an array is kept in a form of HDF5 that is not read (libver='latest')")
         if form == 0:
             content = layout[4 : 4 + length]
         elif form == 1:

@@ -29,7 +29,9 @@ SPACE, LINK_INFO, TYPE, LINK, EXTERNAL_FILES, LAYOUT, FILTERS, ATTRIBUTE, CONTIN
     0x11,
     0x15,
 )
+_NEWER = "in a form of HDF5 that is not read (libver='latest', or more than eight names beyond ASCII)"
 _SHARED = 2  # flag of a message that is kept elsewhere
+_READINGS, _SPARE, _CALL = 16, 1 << 26, 64  # see `File.part`
 _MOST_BLOCKS = 4096  # of one object header; of one tree
 _FIXED, _FLOAT, _STRING, _OPAQUE, _ENUM, _VARIABLE = 0, 1, 3, 5, 8, 9
 _EXPONENTS = {2: 5, 4: 8, 8: 11}  # bytes of a number -> bits of its exponent in IEEE 754
@@ -65,6 +67,8 @@ class File:
     def __init__(self, data: memoryview) -> None:
         """Raises Damaged when it does not begin as HDF5 does."""
         self.data = data
+        self._left = _READINGS * len(data) + _SPARE  # bytes that may still be looked at: no file is read so often
+        self._heaps: dict[int, dict[int, tuple[int, int]]] = {}  # heap -> number of an object -> place and length
         if bytes(data[:8]) != MAGIC:
             raise Damaged("it does not begin as one")
         version = self.number(8, 1)
@@ -85,6 +89,9 @@ class File:
         """Some bytes. Raises Damaged when they are outside the file."""
         if not 0 <= at <= at + length <= len(self.data):
             raise Damaged(f"something lies at {at}, outside of it")
+        self._left -= length + _CALL
+        if self._left < 0:
+            raise Damaged("its parts refer to each other without end")
         return bytes(self.data[at : at + length])
 
     def number(self, at: int, length: int) -> int:
@@ -130,9 +137,7 @@ class File:
         if info is not None:
             heap_at = 2 + 8 * (info[1] & 1)
             if int.from_bytes(info[heap_at : heap_at + 8], "little") != UNDEFINED:
-                raise Damaged(
-                    "a group is kept in a newer form than Keras writes; rewrite it with h5repack --low=0 --high=0"
-                )
+                raise Damaged(f"a group is kept {_NEWER}")
             yield from map(_link, header.messages.get(LINK, ()))
         symbols = header.first(SYMBOLS)
         if symbols is not None:
@@ -175,17 +180,22 @@ class File:
 
     def from_heap(self, collection: int, index: int) -> bytes:
         """One object of a global heap, where text of any length is kept."""
+        if collection not in self._heaps:
+            self._heaps[collection] = dict(self._in_heap(collection))
+        if index not in self._heaps[collection]:
+            raise Damaged("some text is not in the file")
+        return self.part(*self._heaps[collection][index])
+
+    def _in_heap(self, collection: int) -> Iterator[tuple[int, tuple[int, int]]]:
         if self.part(collection, 4) != b"GCOL":
             raise Damaged(f"no heap lies at {collection}")
         at, end = collection + 16, collection + self.numbers(collection + 8, 1)[0]
-        while at < end:
+        while at + 16 <= end:
             number, size = self.number(at, 2), self.number(at + 8, 8)
-            if number == index:
-                return self.part(at + 16, size)
             if not number:
-                break
+                return
+            yield number, (at + 16, size)
             at += 16 + -(-size // 8) * 8
-        raise Damaged("some text is not in the file")
 
     def attributes(self, header: Header) -> dict[str, list[str]]:
         """Text attributes of an object, each as a list; others are left out."""
@@ -193,9 +203,7 @@ class File:
         if info is not None:
             heap_at = 2 + 2 * (info[1] & 1)
             if int.from_bytes(info[heap_at : heap_at + 8], "little") != UNDEFINED:
-                raise Damaged(
-                    "attributes are kept in a newer form than Keras writes; rewrite it with h5repack --low=0 --high=0"
-                )
+                raise Damaged(f"attributes are kept {_NEWER}")
         found = {}
         for message in header.messages.get(ATTRIBUTE, ()):
             name, kind, dims, content = _attribute(message)

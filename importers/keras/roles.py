@@ -69,6 +69,7 @@ _ROLES: dict[str, Callable[[Config], list[Role]]] = {
     **dict.fromkeys(("LSTM", "GRU", "SimpleRNN"), _recurrent),
     "BatchNormalization": _batch_normalization,
     "Normalization": _normalization,
+    "LayerScale": _named("gamma"),
     "PReLU": _named("alpha"),
     "Embedding": _named("embeddings"),
     "Attention": _attention,

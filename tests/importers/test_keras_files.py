@@ -247,6 +247,43 @@ def test_models_with_channels_first_stay_as_they_are(tmp_path: Path) -> None:
     np.testing.assert_allclose(tiny_keras.run(proto, first(IMAGE))[0], first(CONVOLVED), atol=1e-5)
 
 
+@pytest.mark.parametrize("padding", ["valid", "same"])
+def test_pooling_after_padding_sees_the_zeros(padding: str, tmp_path: Path) -> None:
+    """onnxruntime merges the two where it can, and then pads with the lowest number instead."""
+    layers = [
+        layer("ZeroPadding2D", "pad", padding=[[1, 1], [1, 1]], batch_input_shape=[None, 4, 4, 1]),
+        layer("MaxPooling2D", "pool", pool_size=[3, 3], strides=[2, 2], padding=padding),
+    ]
+    proto = load(tiny_keras.write_h5(tmp_path / "p.h5", sequential(*layers), {}))
+    (found,) = tiny_keras.run(proto, np.full((1, 1, 4, 4), -5, np.float32))
+    assert found.shape == ((1, 1, 2, 2) if padding == "valid" else (1, 1, 3, 3))
+    assert found[0, 0, 0, 0] == 0  # the corner's window has zeros in it
+
+
+@pytest.mark.parametrize("side", [7, 8, 9, 10])
+def test_same_padding_of_sizes_that_the_file_leaves_open(side: int, tmp_path: Path) -> None:
+    conv = {"filters": 2, "kernel_size": [3, 3], "strides": [2, 2], "padding": "same", "use_bias": False}
+    weights = {"c": [("k", noise(3, 3, 1, 2))]}
+    value, found = noise(1, 1, side, side), []
+    for name, shape in (("open", None), ("known", side)):
+        entry = layer("Conv2D", "c", **conv, batch_input_shape=[None, shape, shape, 1])
+        found.append(tiny_keras.run(load(tiny_keras.write_h5(tmp_path / name, sequential(entry), weights)), value)[0])
+    assert found[0].shape == found[1].shape == (1, 2, -(-side // 2), -(-side // 2))
+    np.testing.assert_allclose(found[0], found[1], atol=1e-5)
+
+
+def test_layers_of_keras_own_networks(tmp_path: Path) -> None:
+    """ConvNeXt's, which are no public layers."""
+    layers = [
+        {**layer("StochasticDepth", "deep", rate=0.1), "module": "keras.src.applications.convnext"},
+        {**layer("LayerScale", "s", projection_dim=3), "module": "keras.src.applications.convnext"},
+    ]
+    layers[0]["config"]["batch_input_shape"] = [None, 5, 6, 3]
+    gamma = noise(3)
+    proto = load(tiny_keras.write_h5(tmp_path / "s.h5", sequential(*layers), {"s": [("gamma", gamma)]}))
+    np.testing.assert_allclose(tiny_keras.run(proto, first(IMAGE))[0], first(IMAGE * gamma), atol=1e-6)
+
+
 def test_an_output_that_has_to_be_turned_keeps_its_name(tmp_path: Path) -> None:
     layers = [layer("Reshape", "r", target_shape=[2, 3, 4], batch_input_shape=[None, 24])]
     proto = load(tiny_keras.write_h5(tmp_path / "r.h5", sequential(*layers), {}))

@@ -54,6 +54,7 @@ DROPPED = frozenset(
         "SpatialDropout1D",
         "SpatialDropout2D",
         "SpatialDropout3D",
+        "StochasticDepth",
     }
 )
 

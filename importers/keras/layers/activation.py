@@ -183,6 +183,7 @@ ACTIVATIONS: dict[str, Activation] = {
     "silu": silu,
     "soft_shrink": _single("Shrink", lambd=0.5, bias=0.5),
     "softmax": softmax,
+    "softmax_v2": softmax,
     "softplus": _single("Softplus"),
     "softsign": _single("Softsign"),
     "sparse_plus": sparse_plus,

@@ -156,10 +156,17 @@ def _moment(layer: LayerWriter, role: str, shape: Sequence[int | str | None], ax
     return value.reshape([sizes[axes.index(axis)] if axis in axes else 1 for axis in range(len(shape))])
 
 
+def layer_scale(layer: LayerWriter) -> None:
+    """gamma * x along the channels (ConvNeXt's)."""
+    x, rank = layer.either(), len(layer.shape())
+    layer.emit("Mul", [x, layer.broadcast("gamma", layer.array("gamma"), rank)])
+
+
 LAYERS = {
     "BatchNormalization": batch_normalization,
     "GroupNormalization": group_normalization,
     "LayerNormalization": layer_normalization,
+    "LayerScale": layer_scale,
     "Normalization": normalization,
     "UnitNormalization": unit_normalization,
 }

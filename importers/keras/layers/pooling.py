@@ -17,8 +17,7 @@ def _pooling(op: str, axes: int, **attributes: Any) -> Callable[[LayerWriter], N
         options = window(layer, layer.graph.shape(x)[2:], kernel, strides)
         if x in layer.scope.padded:
             # onnxruntime would make one node of the two, whose padding is no zeros any more; not with `auto_pad`.
-            options.pop("pads", None)
-            options["auto_pad"] = "VALID" if layer.option("padding", "valid") == "valid" else "SAME_UPPER"
+            options["auto_pad"] = "SAME_UPPER" if any(options.pop("pads", ())) else options.get("auto_pad", "VALID")
         layer.emit(op, [x], **options, **attributes)
 
     return write

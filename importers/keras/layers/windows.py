@@ -35,14 +35,16 @@ def window(
     known = [pair for pair in pads if pair is not None]
     if len(known) == len(pads):
         return {**found, "pads": [before for before, _ in known] + [after for _, after in known]}
-    if any(step != 1 for step in dilations or ()):
-        raise layer.error("needs the size of its input, which the file leaves open, as it is both strided and dilated")
+    if any(step != 1 for step in dilations or ()) or any(
+        size < stride for size, stride in zip(spread, strides, strict=True)
+    ):  # which onnxruntime cannot pad by itself
+        raise layer.error("needs the size of its input, which the file leaves open, to know its padding")
     return {**found, "auto_pad": "SAME_UPPER"}
 
 
 def _same(side: Dim, size: int, stride: int) -> tuple[int, int] | None:
     """Zeros before and after so that ceil(side / stride) windows fit, the odd one after; None: `side` is needed."""
-    if stride == 1:
+    if stride == 1 or size == 1:
         total = size - 1
     elif isinstance(side, int):
         total = max((-(-side // stride) - 1) * stride + size - side, 0)
