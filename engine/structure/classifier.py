@@ -11,8 +11,10 @@ Kind = Literal["softmax", "log-softmax", "sigmoid", "open"]
 
 _KINDS: dict[str, Kind] = {"Softmax": "softmax", "LogSoftmax": "log-softmax", "Sigmoid": "sigmoid"}
 _SUM_TOLERANCE = 1e-3  # of probabilities, which are rounded, over thousands of classes
-# Between the last operator that counts and the graph's output: the values stay, at most their shape changes.
+# Between the last operator that counts and the graph's output: the values stay, at most their shape changes, or they
+# are rounded.
 _PASSING = {"Identity", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Cast", "Dropout", "Transpose"}
+_PASSING |= {"QuantizeLinear", "DequantizeLinear"}
 
 
 @dataclass(frozen=True)

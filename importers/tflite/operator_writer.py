@@ -19,6 +19,7 @@ from .reader import Network, Operator, Quantisation, Tensor
 from .schema import ACTIVATIONS
 
 _CLIPPED = {"RELU": (0, None), "RELU6": (0, 6), "RELU_N1_TO_1": (-1, 1)}
+_BOUNDED = ("SOFTMAX", "LOGISTIC", "TANH")  # whose range is that of their steps
 Stage = tuple[str, str, list[str], dict[str, Any]]  # role, operator, inputs after the first, attributes
 
 
@@ -275,6 +276,8 @@ class OperatorWriter:
         tensor = self.output(output)
         steps = tensor.quantisation
         if steps is None or not tensor.is_quantised or (moved and self._has_steps(steps)):
+            return []
+        if self.layout.dequantize and self.operator.kind in _BOUNDED:
             return []
         return rounding(self.graph, tensor, self.layout.dequantize)
 

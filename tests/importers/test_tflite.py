@@ -10,6 +10,7 @@ import onnx
 import onnxray
 import pytest
 from onnxray.engine.methods.predict import predict
+from onnxray.engine.structure.classifier import find_classifier
 from onnxray.importers.certificate import certify, run_onnx
 from PIL import Image
 
@@ -57,6 +58,8 @@ def test_mobilenet_on_photos(shared: Shared) -> None:
     assert (model.spec.mean, model.spec.scale) == ((128.0,), (1 / 128,))
     assert model.spec.origin["mean"] == "quantisation of input: its bytes are pixels"
     assert (len(model.labels), model.labels[0], model.labels[282]) == (1001, "background", "tabby, tabby cat")
+    classifier = find_classifier(model.graph)
+    assert classifier is not None and classifier.kind == "softmax"
     found = predict(model, sorted(shared(PHOTOS).glob("*.jpg"))[::5], top=5)
     truth = np.array([int(Path(name).name.split("_")[0]) + 1 for name in found.images])
     hits = found.indices == truth[:, None]
@@ -66,6 +69,7 @@ def test_mobilenet_on_photos(shared: Shared) -> None:
 def test_dequantised_mobilenet_sees_the_same(shared: Shared) -> None:
     rounded, floats = onnxray.load(shared(MOBILENET)), onnxray.load(shared(MOBILENET), dequantize=True)
     assert not {"QuantizeLinear", "DequantizeLinear"} & {node.op_type for node in floats.proto.graph.node}
+    assert floats.proto.graph.node[-1].op_type == "Softmax"  # clipping it would hide that these are probabilities
     photos = sorted(shared(PHOTOS).glob("*.jpg"))[::20]
     first, second = (predict(model, photos, top=1).indices[:, 0] for model in (rounded, floats))
     assert (first == second).mean() >= 0.9
@@ -79,6 +83,21 @@ def test_the_astronaut_is_happy(shared: Shared) -> None:
     proto = onnxray.load(shared(EMOTIONS), mean=127.5, scale=1 / 127.5).proto
     scores = run_onnx(proto, {"x": ((face - 127.5) / 127.5)[None, None]}, ["Identity"])["Identity"][0]
     assert scores.argmax() == HAPPY and scores[HAPPY] >= 0.99
+
+
+def test_emotions_are_those_of_the_keras_twin(shared: Shared) -> None:
+    """The same weights before they were rounded to 8 bits: no photo of a face differs in what it is taken for."""
+    twin = onnxray.load(shared("models/keras_h5/fer_mini_xception/emotion_model.hdf5")).proto
+    network = onnxray.load(shared(EMOTIONS)).proto
+    with Image.open(shared("data/skimage_images/astronaut.png")) as file:
+        grey = file.convert("L")
+    for left, top, side in ((170, 70, 110), (160, 50, 130), (150, 40, 150), (180, 90, 90)):
+        face = np.asarray(grey.crop((left, top, left + side, top + side)).resize((64, 64)), np.float32)
+        image = ((face - 127.5) / 127.5)[None, None]
+        ours = run_onnx(network, {"x": image}, ["Identity"])["Identity"]
+        theirs = run_onnx(twin, {twin.graph.input[0].name: image}, [twin.graph.output[0].name])
+        assert np.abs(ours - next(iter(theirs.values()))).max() <= 1e-3
+        assert ours.argmax() == next(iter(theirs.values())).argmax()
 
 
 def test_ultraface_finds_what_its_onnx_twin_finds(shared: Shared) -> None:
