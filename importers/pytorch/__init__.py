@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
+from google.protobuf.message import DecodeError
 
 from ..errors import InputError
 
 if TYPE_CHECKING:
     from ..certificate import Reference
 
-MODEL, VALUES = "model.onnx", "values.npz"  # what the functions of `exporting` write
+MODEL, VALUES = "model.onnx", "values.pb"  # what the functions of `exporting` write
 _SHOWN = 5  # names in a message
 
 
@@ -34,6 +35,8 @@ def read(path: Path, companion: Path | None, **options: Any) -> onnx.ModelProto:
     """
     from .. import onnx_file
     from ..sandbox import result_file
+    from ..tensors import is_external
+    from ..walk import all_tensors
 
     if companion is not None:
         raise InputError(f"a PyTorch model is one file; drop the companion {companion}")
@@ -42,6 +45,8 @@ def read(path: Path, companion: Path | None, **options: Any) -> onnx.ModelProto:
     sides = None if size is None else [size, size] if isinstance(size, int) else list(size)
     with _in_sandbox(path, "export", options, {"shapes": shapes, "size": sides}) as folder:
         proto = onnx_file.read(result_file(folder, MODEL), None)
+    if any(is_external(tensor) for tensor in all_tensors(proto.graph)):
+        raise InputError(f"{path}: the sandbox returned a graph without its weights")
     del proto.metadata_props[:]  # what it says about itself is the child's word
     return proto
 
@@ -58,12 +63,30 @@ def reference(
         stored = Path(place) / "feeds.npz"
         np.savez(stored, **feeds)  # type: ignore[arg-type]
         arguments = {"feeds": str(stored)}
-        with (
-            _in_sandbox(path, "compute", options, arguments, stored) as folder,
-            np.load(result_file(folder, VALUES)) as found,
-        ):
-            values = {name: found[name] for name in found.files if name in names}
-    return Reference(f"torch {version('torch')}", "the file itself", feeds, values)
+        with _in_sandbox(path, "compute", options, arguments, stored) as folder:
+            values = _values(result_file(folder, VALUES).read_bytes())
+    return Reference(
+        f"torch {version('torch')}",
+        "the file itself",
+        feeds,
+        {name: value for name, value in values.items() if name in names},
+    )
+
+
+def _values(written: bytes) -> dict[str, np.ndarray]:
+    """Tensors that the child wrote as those of a graph, checked as a file's are."""
+    from ..tensors import check_tensor, is_external
+
+    graph = onnx.GraphProto()
+    try:
+        graph.ParseFromString(written)
+    except (DecodeError, UnicodeDecodeError):
+        raise InputError("the sandbox returned something else than tensors") from None
+    for tensor in graph.initializer:
+        check_tensor(tensor)
+        if is_external(tensor):
+            raise InputError("the sandbox returned tensors without their numbers")
+    return {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
 
 
 def _noise(proto: onnx.ModelProto, shapes: Mapping[str, Sequence[int]]) -> dict[str, np.ndarray]:

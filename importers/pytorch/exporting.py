@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import onnx
 import torch
+from onnx import numpy_helper
 
 from ..certificate import BAR, compare_arrays, run_onnx
 from ..errors import InputError
@@ -59,8 +60,11 @@ def compute(folder: Path, source: dict[str, Any], feeds: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         module, _ = load_module(Source(**source))
-    values = dict(_named(_run(module, inputs)))
-    np.savez(folder / VALUES, **{name: value.numpy() for name, value in values.items()})  # type: ignore[arg-type]
+    found = onnx.GraphProto()
+    found.initializer.extend(
+        numpy_helper.from_array(value.numpy(), name) for name, value in _named(_run(module, inputs))
+    )
+    (folder / VALUES).write_bytes(found.SerializeToString())
 
 
 def to_onnx(

@@ -43,7 +43,7 @@ FILES: dict[str, dict[str, Any]] = {
 }
 
 
-IN_CHILDREN = ("resnet20_cifar10_traced.pt", "mnist_cnn/model.pth")  # read as users do; each costs seconds
+IN_CHILDREN = ("mnist_cnn/model.pth",)  # read as users do, and by `convert` below; a child costs seconds
 
 
 @contextmanager
@@ -140,12 +140,12 @@ def test_digits(name: str, stated: float, opened, shared) -> None:  # type: igno
 
 def test_cifar_accuracy(opened, shared) -> None:  # type: ignore[no-untyped-def]
     with np.load(shared("data/cifar10/cifar10_lossless_train1000.npz")) as data:
-        images, labels = data["x"].astype(np.float32), data["y"]
+        images, labels = data["x"][:400].astype(np.float32), data["y"][:400]
     mean, scale = np.array(CIFAR["mean"], np.float32), np.array(CIFAR["scale"], np.float32)
     (scores,) = run(
         opened("models/derived/resnet20_cifar10_traced.pt"), ((images - mean) * scale).transpose(0, 3, 1, 2)
     )
-    assert (scores.argmax(1) == labels).mean() >= 0.998
+    assert (scores.argmax(1) == labels).mean() >= 0.995
 
 
 def test_a_batch_is_dynamic_and_names_are_the_modules(opened) -> None:  # type: ignore[no-untyped-def]

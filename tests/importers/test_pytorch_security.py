@@ -11,16 +11,21 @@ import os
 import pickle
 import struct
 import tarfile
+import tempfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import onnx
 import pytest
+import tiny_models
 import torch
-from onnxray.importers import load
+from onnxray.importers import load, sandbox
+from onnxray.importers.certificate import Certificate, certify, read_certificate, write_certificate
 from onnxray.importers.errors import InputError
-from onnxray.importers.pytorch import archive
+from onnxray.importers.pytorch import MODEL, VALUES, archive
 from onnxray.importers.pytorch.pickle_scan import code_in, imports_of
 from pytorch_networks import Tiny
 
@@ -268,6 +273,45 @@ def test_safetensors_that_contradict_themselves(tensor: Any, tmp_path: Path) -> 
     path = tmp_path / "model.safetensors"
     path.write_bytes(_safetensors({"w": tensor}))
     assert "safetensors" in refused(path)
+
+
+def returning(name: str, content: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sandbox's child has been taken over, and writes this."""
+
+    @contextmanager
+    def run(*_: Any, **__: Any) -> Iterator[Path]:
+        with tempfile.TemporaryDirectory() as folder:
+            (Path(folder) / name).write_bytes(content)
+            yield Path(folder)
+
+    monkeypatch.setattr(sandbox, "run", run)
+
+
+def test_what_the_child_returns_is_not_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "model.pt"
+    path.write_bytes(saved(Tiny().state_dict()))
+    for content in (b"", b"garbage" * 9, tiny_models.model().SerializeToString()[:-20]):
+        returning(MODEL, content, monkeypatch)
+        assert "truncated or damaged" in refused(path)
+    returning("other", b"", monkeypatch)
+    assert "wrote no model.onnx" in refused(path)
+    proto = tiny_models.model()
+    write_certificate(proto, Certificate(reference="an honest one"))
+    returning(MODEL, proto.SerializeToString(), monkeypatch)
+    found = load(path)
+    assert read_certificate(found) is None
+    assert certify(path, None, found).reference == ""  # it wrote no values
+
+
+@pytest.mark.parametrize("dims", [[1 << 60], [4]])
+def test_values_that_the_child_returns_are_checked(
+    dims: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "model.pt"
+    path.write_bytes(saved(Tiny().state_dict()))
+    tensor = onnx.TensorProto(name="output", data_type=onnx.TensorProto.FLOAT, dims=dims, raw_data=b"1234")
+    returning(VALUES, onnx.GraphProto(initializer=[tensor]).SerializeToString(), monkeypatch)
+    assert "tensor output" in certify(path, None, tiny_models.model()).note
 
 
 def test_what_a_pickle_imports() -> None:
