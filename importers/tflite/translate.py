@@ -60,9 +60,25 @@ def _check_supported(network: Network, functions: Mapping[str, OperatorFunction]
         found.append("tensors " + ", ".join(f"{name} ({why})" for name, why in network.refused.items()))
     if found:
         raise InputError(f"not supported: {'; '.join(found)}; nothing was written")
+    _check_order(network)
+
+
+def _check_order(network: Network) -> None:
+    """Raise InputError unless every tensor is made once, and before it is read: walking back then comes to an end."""
+    waiting = {name for operator in network.operators for name in operator.outputs}
+    made = set(network.inputs)
+    if len(made) < len(network.inputs) or len(set(network.outputs)) < len(network.outputs):
+        raise InputError("the file is damaged: it names an input or an output twice")
     for operator in network.operators:
         if "" in operator.outputs or not operator.outputs:
             raise InputError(f"the file is damaged: an operator {operator.kind} makes nothing")
+        for name in operator.inputs:
+            if name in waiting and name not in made:
+                raise InputError(f"the file is damaged: {operator.kind} reads {name} before it is made")
+        for name in operator.outputs:
+            if name in made:
+                raise InputError(f"the file is damaged: {operator.kind} makes {name}, which is there already")
+            made.add(name)
 
 
 def _translate(operator: Operator, layout: Layout, function: OperatorFunction) -> None:

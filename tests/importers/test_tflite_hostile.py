@@ -107,6 +107,28 @@ def test_constants_that_stop_a_processor_do_not_stop_the_reader(tmp_path: Path, 
     assert loaded(tmp_path, model(tensors, operators, ["x"], ["y"])).graph.node
 
 
+@pytest.mark.parametrize(
+    ("inputs", "outputs", "says"),
+    [
+        ("cc", "bc", "reads c before it is made"),
+        ("ab", "bb", "makes b, which is there"),
+        ("ab", "ba", "makes a, which"),
+    ],
+)
+def test_circles_are_refused(tmp_path: Path, inputs: str, outputs: str, says: str) -> None:
+    """Two casts: each row says what they read and what they make."""
+    operators = [Op("CAST", [source], [made], "Cast") for source, made in zip(inputs, outputs, strict=True)]
+    content = model({name: T([1, 2, 2, 1]) for name in "abc"}, operators, ["a"], [outputs[-1]])
+    assert says in refusal(tmp_path, content)
+
+
+def test_an_input_named_twice_is_refused(tmp_path: Path) -> None:
+    operators = [Op("RELU", ["a"], ["b"])]
+    for inputs, outputs in (("aa", "b"), ("a", "bb")):
+        content = model({"a": T([2]), "b": T([2])}, operators, list(inputs), list(outputs))
+        assert "twice" in refusal(tmp_path, content)
+
+
 def test_a_companion_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no second half"):
         read(written(tmp_path, small()), tmp_path / "other")
