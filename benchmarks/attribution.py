@@ -121,7 +121,7 @@ def _gradient_methods(source: torch.nn.Module, model: onnxray.Model, images: tor
     def captum(method: Any, inputs: torch.Tensor, **options: Any) -> Callable[[], np.ndarray]:
         def run() -> np.ndarray:
             found = method.attribute(inputs.clone().requires_grad_(), target=CLASS, **options)
-            return found.detach().numpy()  # type: ignore[no-any-return]
+            return found.detach().numpy()
 
         return run
 
@@ -133,11 +133,11 @@ def _gradient_methods(source: torch.nn.Module, model: onnxray.Model, images: tor
         first = one.numpy()
         versions = (first * np.float32((place + 1) / 2) for place in places)
         pairs = zip(weights / 2, versions_gradients(model, versions, target), strict=True)
-        return first * sum(weight * found[1] for weight, found in pairs)  # type: ignore[no-any-return]
+        return first * sum(weight * found[1] for weight, found in pairs)
 
     def smooth() -> np.ndarray:
         pairs = versions_gradients(model, _noisy(one.numpy(), STEPS, NOISE, 0), target)
-        return sum(found[1] for found in pairs) / STEPS  # type: ignore[no-any-return]
+        return sum(found[1] for found in pairs) / STEPS
 
     tunnel, sigma = attr.NoiseTunnel(attr.Saliency(source)), NOISE * float(one.max() - one.min())
     noisy = {"nt_samples": STEPS, "nt_samples_batch_size": BATCH, "stdevs": sigma, "abs": False}
@@ -164,18 +164,18 @@ def _forward_methods(name: str, source: torch.nn.Module, model: onnxray.Model) -
 
     def their_cam() -> np.ndarray:
         with ScoreCAM(source, [cam_peers.LAYERS[name](source)]) as method:
-            return method(image, [ClassifierOutputTarget(CLASS)])  # type: ignore[no-any-return]
+            return method(image, [ClassifierOutputTarget(CLASS)])
 
     def our_cam() -> np.ndarray:
         maps = score_cam(model, picture, target=CLASS).maps
-        return (maps - maps.min()) / np.ptp(maps)  # type: ignore[no-any-return]
+        return (maps - maps.min()) / np.ptp(maps)
 
     masks = np.stack(list(random_masks(MASKS, GRID, SHARE, (SIZE, SIZE), 0)))
 
     def their_rise() -> np.ndarray:
         with torch.no_grad():
             batches = [source(image * part[:, None])[:, CLASS] for part in torch.tensor(masks).split(BATCH)]
-        return np.tensordot(torch.cat(batches).numpy(), masks, 1)[None] / masks.sum(0)  # type: ignore[no-any-return]
+        return np.tensordot(torch.cat(batches).numpy(), masks, 1)[None] / masks.sum(0)
 
     def our_rise() -> np.ndarray:
         found = rise(model, picture, target=CLASS, samples=MASKS, grid=GRID, share=SHARE, seed=0)

@@ -78,7 +78,7 @@ def _captum(source: torch.nn.Module, image: torch.Tensor) -> np.ndarray:
     networks.torchvision_models()  # which Captum imports
     from captum.attr import Deconvolution
 
-    part = source.features[:13]  # type: ignore[index]
+    part = source.features[:13]
     with torch.no_grad():
         value = part(image)[0]
     found = []

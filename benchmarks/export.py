@@ -23,7 +23,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 import torchvision_networks as networks
 from sides import Sides
 
-NAMES = ("squeezenet1_1", "resnet18", "googlenet", "mobilenet_v2", "vgg16")
+NAMES = (
+    *("squeezenet1_1", "resnet18", "googlenet", "mobilenet_v2", "densenet121", "efficientnet_b0", "convnext_tiny"),
+    *("vit_b_16", "vgg16"),
+)
 SIZE, IMAGES, CLASS, BAR, ROUNDS = 224, 4, 3, 1.0, 5
 
 
@@ -57,13 +60,16 @@ def _bridge_or_export(ours: bool, name: str) -> dict[str, Callable[[], Any]]:
     if not ours:
         return {"maps": partial(_bridge, model, images, image)}
     proto = heat_map_model(model, "saliency", target=CLASS)
-    session = ort.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
+    options = ort.SessionOptions()
+    options.log_severity_level = 3  # it warns that the target can be overridden, which is what it is for
+    session = ort.InferenceSession(proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
     return {"maps": lambda: session.run(["heatmap"], {image: images})[0]}
 
 
 def _bridge(model: onnxray.Model, images: np.ndarray, image: str) -> np.ndarray:
     found = model.torch().gradients(images, ClassScore(CLASS), [image])
-    return np.abs(found.gradients[image]).max(1)  # type: ignore[no-any-return]
+    maps: np.ndarray = np.abs(found.gradients[image]).max(1)
+    return maps
 
 
 if __name__ == "__main__":

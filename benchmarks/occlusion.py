@@ -82,7 +82,7 @@ def _same(name: str, found: np.ndarray, expected: np.ndarray) -> None:
 
 def _scores(covering: Covering, image: np.ndarray, target: Any) -> np.ndarray:
     found, _ = covering.scores(image, lambda row, planes: np.zeros_like(planes), [target], lambda share: None)
-    return found[0, 0]  # type: ignore[no-any-return]
+    return found[0, 0]
 
 
 # -- Captum ---
