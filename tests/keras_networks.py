@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from keras_architectures import NETWORKS, write_model
 
 Config = dict[str, Any]
 Draw = np.random.Generator
@@ -339,12 +340,6 @@ def _network(keras: Any, draw: Draw, note: list[Any]) -> Any:
     return keras.Model(outer, _chain(keras, draw, inner(outer), note))
 
 
-def _randomise(network: Any, draw: Draw) -> None:
-    for weight in network.weights:
-        value = draw.normal(0, 1 / np.sqrt(max(1, np.prod(weight.shape[:-1]))), weight.shape)
-        weight.assign(np.abs(value) + 0.5 if "variance" in weight.path else value)
-
-
 def write_case(keras: Any, seed: int, number: int, folder: Path) -> str | None:
     """Draw, build, save and run one model; what Keras itself refused of the draw, or None."""
     draw = np.random.default_rng([seed, number])
@@ -352,25 +347,17 @@ def write_case(keras: Any, seed: int, number: int, folder: Path) -> str | None:
     note: list[Any] = []
     try:
         network = _network(keras, draw, note)
-        _randomise(network, draw)
-        given = [size or 7 for size in network.inputs[0].shape[1:]]
-        value = draw.normal(size=(2, *given)).astype(np.float32)
-        result = keras.ops.convert_to_numpy(network(value, training=False))
+        reason = write_model(keras, network, draw, folder / f"{number}.npz", note)
     except Exception as error:  # as many kinds as there are layers
         return f"{type(error).__name__}: {error}"
-    if not result.size or not np.isfinite(result).all() or np.abs(result).max() > 1e6:
-        return "empty or endless"
-    network.save(folder / f"{number}.keras")
-    network.save(folder / f"{number}.h5")
-    if number % 5 == 0:
+    if reason is None and number % 5 == 0:
         network.save_weights(folder / f"{number}.weights.h5")
         (folder / f"{number}.json").write_text(network.to_json())
-    np.savez(folder / f"{number}.npz", value=value, result=result, note=json.dumps(note))
-    return None
+    return reason
 
 
 def main(seed: str, count: str, folder: str) -> int:
-    """Cases 0 to COUNT - 1; those that Keras refuses leave no file."""
+    """The networks of keras_architectures and cases 0 to COUNT - 1; those that Keras refuses leave no file."""
     import logging
     import warnings
 
@@ -383,6 +370,9 @@ def main(seed: str, count: str, folder: str) -> int:
 
     torch.set_num_threads(1)
     correct_average_pooling()
+    for build in NETWORKS:
+        reason = write_model(keras, build(keras), np.random.default_rng(int(seed)), Path(folder) / build.__name__, [])
+        assert reason is None, build.__name__
     reasons: dict[str, int] = {}
     for number in range(int(count)):
         reason = write_case(keras, int(seed), number, Path(folder))

@@ -16,7 +16,7 @@ from ..channels_last import ChannelsLast, axis_first, channels_first
 from ..errors import InputError
 from ..graph_builder import Dim, GraphBuilder
 from .hdf5 import Hdf5
-from .network import Layer
+from .network import Layer, Network
 from .upgrade import Config
 
 BATCH = "batch"
@@ -39,7 +39,8 @@ class Scope:
     tensors: ChannelsLast
     file: Hdf5
     version: int  # major version of the Keras that wrote the file
-    flipped: bool = False  # kernels are those of Theano, which convolves with them turned round
+    flipped: bool  # whether kernels are those of Theano, which convolves with them turned round
+    run: Callable[[Network, Sequence[str]], list[str]]  # a model on tensors: its outputs
     images_first: bool = False  # whether Keras' images have channels first, as the graph's
     padded: set[str] = field(default_factory=set)  # tensors with zeros around them
     flattened: dict[str, tuple[int, ...]] = field(default_factory=dict)  # tensor -> sides it had, channels still first

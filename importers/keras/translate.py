@@ -67,18 +67,24 @@ def translate(source: Source) -> Translation:
 
     Raises InputError when a layer cannot be translated, or weights do not fit.
     """
-    network = source.network
-    graph = GraphBuilder(network.name, reserved={layer.path for layer in network.walk()})
-    images_first = has_channels_first(network)
-    scope = Scope(graph, ChannelsLast(graph), source.weights, source.version, source.flipped, images_first)
-    return _Translator(scope).run(network)
+    return _Translator(source).run(source.network)
 
 
 class _Translator:
     """One translation."""
 
-    def __init__(self, scope: Scope) -> None:
-        self.scope = scope
+    def __init__(self, source: Source) -> None:
+        network = source.network
+        graph = GraphBuilder(network.name, reserved={layer.path for layer in network.walk()})
+        self.scope = Scope(
+            graph,
+            ChannelsLast(graph),
+            source.weights,
+            source.version,
+            source.flipped,
+            self._inside,
+            has_channels_first(network),
+        )
         self.functions = layer_functions()
         self.masked: set[str] = set()
 
@@ -136,9 +142,13 @@ class _Translator:
         given = [_value(values, ref) for ref in call.reads]
         if len(given) != len(inner.inputs):
             raise InputError(f"the model {call.layer.path} has {len(inner.inputs)} inputs, it is given {len(given)}")
-        inside = dict(zip(inner.inputs, given, strict=True))
-        self._calls(inner, inside)
-        return [_value(inside, ref) for ref in inner.outputs]
+        return self._inside(inner, given)
+
+    def _inside(self, network: Network, given: Sequence[str]) -> list[str]:
+        """What a model makes of tensors."""
+        values = dict(zip(network.inputs, given, strict=True))
+        self._calls(network, values)
+        return [_value(values, ref) for ref in network.outputs]
 
     def _call(self, call: Call, values: dict[Ref, str], readers: _Readers) -> list[str]:
         layer = call.layer

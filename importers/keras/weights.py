@@ -47,9 +47,15 @@ def _attach_named(layer: Layer, file: Hdf5, group: str, name: str | None) -> lis
     lost = [path for path in paths if path not in file]
     if lost:
         return [f"{layer.path} names the array {lost[0]}, which is not in the file"]
-    if layer.inner is None:
+    model = _model_in(layer)
+    if model is None:
         return _attach(layer, layer_roles(layer, len(paths)), paths)
-    return _attach_nested(layer, paths)
+    return _attach_nested(model, paths)
+
+
+def _model_in(layer: Layer) -> Layer | None:
+    """The model that a layer is, or applies to each step of a sequence."""
+    return next((part for part in (layer, *layer.wrapped) if part.inner is not None), None)
 
 
 def _attach(layer: Layer, roles: Sequence[Role], paths: Sequence[str]) -> list[str]:
@@ -124,8 +130,9 @@ def _attach_numbered(network: Network, file: Hdf5, start: str, wrong: list[str])
         written = _snake_case(layer.written.rpartition(">")[2])
         number = counted[written] = counted.get(written, -1) + 1
         place = _joined(start, container, f"{written}_{number}" if number else written)
-        if layer.inner is not None:
-            _attach_numbered(layer.inner, file, place, wrong)
+        model = _model_in(layer)
+        if model is not None and model.inner is not None:
+            _attach_numbered(model.inner, file, place if model is layer else _joined(place, "layer"), wrong)
         else:
             wrong += _attach_places(layer, file, place)
 

@@ -6,8 +6,10 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
+import keras_architectures
 import keras_networks
 import numpy as np
 import onnx
@@ -29,17 +31,24 @@ REFUSALS = (
 
 
 @pytest.fixture(scope="module")
-def cases(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """The models, each in its forms, and what Keras computes."""
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Models, each in its forms, and what Keras computes."""
     folder = tmp_path_factory.mktemp("keras")
-    words = [sys.executable, "-P", keras_networks.__file__, str(SEED), str(CASES), str(folder)]
+    words = [sys.executable, keras_networks.__file__, str(SEED), str(CASES), str(folder)]
     subprocess.run(words, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    found = sorted(folder.glob("*.npz"), key=lambda path: int(path.stem))
-    assert len(found) > 0.8 * CASES  # the others Keras itself refused
-    return found
+    return folder
 
 
-def test_every_case_is_equal_or_refused_by_name(cases: list[Path]) -> None:
+@pytest.mark.parametrize("end", [".keras", ".h5"])
+@pytest.mark.parametrize("build", keras_architectures.NETWORKS, ids=lambda build: build.__name__)
+def test_whole_networks_are_equal(build: Callable[[object], object], end: str, folder: Path) -> None:
+    case = folder / f"{build.__name__}.npz"
+    assert _difference(load(case.with_suffix(end)), case) <= BAR
+
+
+def test_every_case_is_equal_or_refused_by_name(folder: Path) -> None:
+    cases = [path for path in folder.glob("*.npz") if path.stem.isdigit()]
+    assert len(cases) > 0.8 * CASES  # the others Keras itself refused
     equal, refused, wrong = 0, [], []
     for case in cases:
         for path in filter(Path.exists, (case.with_suffix(end) for end in (".keras", ".h5", ".weights.h5"))):
@@ -59,15 +68,21 @@ def test_every_case_is_equal_or_refused_by_name(cases: list[Path]) -> None:
 
 
 def _difference(proto: onnx.ModelProto, case: Path) -> float:
-    """Largest difference from Keras' result, as a share of its largest number."""
+    """Largest difference from Keras' results, as a share of their largest number."""
     with np.load(case) as stored:
-        value, expected = stored["value"], stored["result"]
-    first = _channels_first(case)
-    value, expected = (array if first or array.ndim != 4 else tiny_keras.first(array) for array in (value, expected))
-    (found,) = tiny_keras.run(proto, value)
-    if found.shape != expected.shape:
+        values, results = (
+            [stored[name] for name in stored.files if name.startswith(kind)] for kind in ("value", "result")
+        )
+    turned = not _channels_first(case)
+    values, results = (
+        [tiny_keras.first(array) if turned and array.ndim == 4 else array for array in arrays]
+        for arrays in (values, results)
+    )
+    found = tiny_keras.run(proto, *values)
+    if [ours.shape for ours in found] != [theirs.shape for theirs in results]:
         return np.inf
-    return float(np.abs(found - expected).max() / max(np.abs(expected).max(), 1e-30))
+    apart = [float(np.abs(ours - theirs).max()) for ours, theirs in zip(found, results, strict=True)]
+    return max(each / max(float(np.abs(theirs).max()), 1e-30) for each, theirs in zip(apart, results, strict=True))
 
 
 def _channels_first(case: Path) -> bool:

@@ -10,15 +10,16 @@ def time_distributed(layer: LayerWriter) -> None:
     from . import layer_functions
 
     (wrapped,) = layer.layer.wrapped
-    if wrapped.inner is not None:
-        raise layer.error("applies a whole model to each step, which is not supported")
     steps, *sides = layer.sizes(layer.shape()[1:])
     wrapped.weights = {role.removeprefix("0/"): path for role, path in layer.layer.weights.items()}
     merged = layer.add("merged", "Reshape", [layer.source(), layer.ints("merged_shape", [-1, *sides])])
     layer.tensors.made_last(merged, merged)
-    inner = LayerWriter(wrapped, layer.scope, [merged])
-    layer_functions()[wrapped.type](inner)
-    (result,) = inner.results
+    if wrapped.inner is not None:
+        (result,) = layer.scope.run(wrapped.inner, [merged])
+    else:
+        inner = LayerWriter(wrapped, layer.scope, [merged])
+        layer_functions()[wrapped.type](inner)
+        (result,) = inner.results
     sizes = layer.sizes(layer.tensors.shape(result)[1:])
     layer.first = False
     layer.emit("Reshape", [layer.tensors.last(result), layer.ints("shape", [-1, steps, *sizes])])

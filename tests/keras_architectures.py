@@ -1,0 +1,125 @@
+"""Whole Keras networks as they are built in practice, and how a network is written with what it computes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+def write_model(keras: Any, network: Any, draw: np.random.Generator, path: Path, note: Any) -> str | None:
+    """Random weights, then PATH.keras, PATH.h5 and PATH.npz with inputs and outputs; else why not."""
+    for weight in network.weights:
+        value = draw.normal(0, 1 / np.sqrt(max(1, np.prod(weight.shape[:-1]))), weight.shape)
+        weight.assign(np.abs(value) + 0.5 if "variance" in weight.path else value)
+    values = [draw.normal(size=(2, *[size or 7 for size in x.shape[1:]])).astype(np.float32) for x in network.inputs]
+    results = network(values if len(values) > 1 else values[0], training=False)
+    results = [keras.ops.convert_to_numpy(result) for result in (results if isinstance(results, list) else [results])]
+    if any(not result.size or not np.isfinite(result).all() or np.abs(result).max() > 1e6 for result in results):
+        return "empty or endless"
+    network.save(path.with_suffix(".keras"))
+    network.save(path.with_suffix(".h5"))
+    stored = {f"value_{index}": value for index, value in enumerate(values)}
+    stored |= {f"result_{index}": result for index, result in enumerate(results)}
+    np.savez(path.with_suffix(".npz"), note=json.dumps(note), **stored)  # type: ignore[arg-type]
+    return None
+
+
+def sequence_to_sequence(keras: Any) -> Any:
+    """States of one LSTM begin another."""
+    layers = keras.layers
+    source, target = keras.Input((5, 3)), keras.Input((4, 2))
+    _, hidden, cell = layers.LSTM(6, return_state=True)(source)
+    steps = layers.LSTM(6, return_sequences=True)(target, initial_state=[hidden, cell])
+    scores = layers.TimeDistributed(layers.Dense(3, activation="softmax"))(steps)
+    steps, last = layers.GRU(3, return_sequences=True, return_state=True, go_backwards=True)(scores)
+    return keras.Model([source, target], [scores, hidden, steps, last])
+
+
+def attentions(keras: Any) -> Any:
+    """Query, value and key by position and by name."""
+    layers = keras.layers
+    query, value = keras.Input((5, 4)), keras.Input((6, 4))
+    plain = layers.Attention(use_scale=True)([query, value])
+    heads = layers.MultiHeadAttention(2, 3)(query, value, key=value)
+    named = layers.MultiHeadAttention(2, 3)(query=query, value=value)
+    return keras.Model([query, value], [plain, heads, named])
+
+
+def siamese(keras: Any) -> Any:
+    """One tower, a Sequential, on two images."""
+    layers = keras.layers
+    inside = [
+        keras.Input((8, 8, 3)),
+        layers.Conv2D(4, 3),
+        layers.BatchNormalization(),
+        layers.Flatten(),
+        layers.Dense(5),
+    ]
+    tower = keras.Sequential(inside)
+    left, right = keras.Input((8, 8, 3)), keras.Input((8, 8, 3))
+    apart = keras.ops.abs(layers.Subtract()([tower(left), tower(right)]))
+    return keras.Model([left, right], layers.Dense(1, activation="sigmoid")(apart))
+
+
+def vision_transformer(keras: Any) -> Any:
+    """Patches, two blocks of attention, sums written with `+`."""
+    layers = keras.layers
+    image = keras.Input((16, 16, 3))
+    x = layers.Reshape((16, 8))(layers.Conv2D(8, 4, 4)(image))
+    for _ in range(2):
+        normal = layers.LayerNormalization()(x)
+        x = layers.Add()([x, layers.MultiHeadAttention(2, 4)(normal, normal)])
+        x = x + layers.Dense(8)(layers.Dense(16, activation="gelu")(layers.LayerNormalization()(x)))
+    return keras.Model(image, layers.Dense(10)(layers.GlobalAveragePooling1D()(x)))
+
+
+def u_net(keras: Any) -> Any:
+    """Down, up and across; a softmax at every pixel."""
+    layers = keras.layers
+    image = keras.Input((16, 16, 3))
+    wide = layers.Conv2D(4, 3, padding="same", activation="relu")(image)
+    deep = layers.Conv2D(8, 3, padding="same")(layers.MaxPooling2D()(wide))
+    deep = layers.ReLU()(layers.BatchNormalization()(deep))
+    up = layers.Conv2DTranspose(4, 2, strides=2, padding="same")(deep)
+    return keras.Model(image, layers.Conv2D(2, 1, activation="softmax")(layers.Concatenate()([up, wide])))
+
+
+def squeeze_and_excite(keras: Any) -> Any:
+    """Channels weighed by what they hold altogether."""
+    layers = keras.layers
+    image = keras.Input((8, 8, 6))
+    share = layers.Reshape((1, 1, 6))(layers.GlobalAveragePooling2D()(image))
+    share = layers.Dense(6, activation="sigmoid")(layers.Dense(2, activation="relu")(share))
+    return keras.Model(image, layers.Multiply()([image, share]))
+
+
+def shuffled_channels(keras: Any) -> Any:
+    """Reshape and Permute in the middle of a convolutional network."""
+    layers = keras.layers
+    image = keras.Input((8, 8, 6))
+    x = layers.Permute((1, 2, 4, 3))(layers.Reshape((8, 8, 2, 3))(image))
+    return keras.Model(image, layers.DepthwiseConv2D(3, padding="same")(layers.Reshape((8, 8, 6))(x)))
+
+
+def video(keras: Any) -> Any:
+    """A model at each step of a sequence, then both directions of it."""
+    layers = keras.layers
+    frames = keras.Input((3, 8, 8, 2))
+    network = keras.Sequential([keras.Input((8, 8, 2)), layers.Conv2D(4, 3), layers.GlobalAveragePooling2D()])
+    return keras.Model(frames, layers.Bidirectional(layers.GRU(3))(layers.TimeDistributed(network)(frames)))
+
+
+NETWORKS: tuple[Callable[[Any], Any], ...] = (
+    sequence_to_sequence,
+    attentions,
+    siamese,
+    vision_transformer,
+    u_net,
+    squeeze_and_excite,
+    shuffled_channels,
+    video,
+)
