@@ -67,6 +67,16 @@ IMPORTERS: dict[str, Importer] = {  # tried in this order: what has a magic numb
         needs=("shapes",),
     ),
     "keras": Importer("keras", (".h5", ".hdf5", ".keras"), "is_keras", companion="architecture (JSON) of bare weights"),
+    "tensorflow": Importer(
+        "tensorflow",
+        (".pb", ".pbtxt"),
+        "is_tensorflow",
+        options={
+            "output_names": FormatOption(str, "TensorFlow graphs: the nodes that are outputs, with commas."),
+            "signature": FormatOption(str, "SavedModels: which of their signatures or functions."),
+        },
+        needs=("shapes", "size"),
+    ),
     "onnx": Importer("onnx_file", (".onnx",), "is_onnx"),
     "caffe": Importer("caffe", (".caffemodel", ".prototxt"), "is_caffe", companion="prototxt or caffemodel"),
 }

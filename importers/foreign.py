@@ -127,13 +127,9 @@ def _text(path: Path, head: bytes) -> Foreign | None:
 def _protobuf(path: Path, head: bytes) -> Foreign | None:
     """Other frameworks' bare protobuf files, told by their top-level fields (number, wire type)."""
     fields = top_level_fields(path)
-    kinds, nested = fields.keys(), _start_of_first(head)
+    kinds, nested = fields.keys(), start_of_first(head)
     if {(1, 0), (2, 2)} <= kinds and any(number >= 200 for number, _ in kinds):
         return Foreign("a Core ML model")  # specificationVersion, description, then the network's own number
-    if kinds == {(1, 0), (2, 2)} and fields[2, 2] == 1 and path.stat().st_size > _HEAD:
-        return Foreign("a TensorFlow SavedModel (.pb)")  # schema version, then one graph that fills the file
-    if fields[1, 2] > 1 and nested[:1] == b"\n" and kinds <= {(1, 2), (2, 2), (3, 0), (4, 2)}:
-        return Foreign("a TensorFlow graph (.pb)")
     if nested[:1] == b"\x08" and nested[2:3] == b"\x10" and kinds <= {(1, 2), (4, 2), (5, 2)}:
         return Foreign("a PaddlePaddle program")  # blocks that start with their index and their parent's
     if {(1, 0), (2, 0), (3, 0), (4, 0)} <= kinds and kinds & {(5, 2), (5, 5)}:
@@ -141,9 +137,9 @@ def _protobuf(path: Path, head: bytes) -> Foreign | None:
     return None
 
 
-def _start_of_first(head: bytes) -> bytes:
-    """The first bytes inside a protobuf's first field when that is field 1, a message; else nothing."""
-    if not head.startswith(b"\n"):
+def start_of_first(head: bytes, number: int = 1) -> bytes:
+    """The first bytes inside a protobuf's first field when that is this one, a message; else nothing."""
+    if head[:1] != bytes([number << 3 | 2]):
         return b""
     length = next((at for at in range(1, 11) if head[at : at + 1] < b"\x80"), 10)
     return head[length + 1 : length + 4]

@@ -12,7 +12,7 @@ from typing import Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
-_SCALARS = ("double", "float", "int64", "int32", "uint32", "bool", "string", "bytes")
+_SCALARS = ("double", "float", "int64", "int32", "uint32", "uint64", "bool", "string", "bytes")
 
 
 class MessageTable:
@@ -40,6 +40,10 @@ class MessageTable:
         """The word for a number of an enumeration, or the number."""
         words = (entry.split() for entry in self._enums[enum].split(","))
         return next((word for word, value in words if int(value) == number), str(number))
+
+    def enum_number(self, enum: str, word: str) -> int:
+        """The number for a word of an enumeration."""
+        return next(int(number) for name, number in map(str.split, self._enums[enum].split(",")) if name == word)
 
     @cached_property
     def _pool(self) -> descriptor_pool.DescriptorPool:

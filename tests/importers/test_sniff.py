@@ -32,6 +32,8 @@ from PIL import Image
         ("models/pytorch_state_dict/facenet_mtcnn/pnet.pt", "pytorch"),
         ("models/derived/resnet20_cifar10.pt2", "pytorch"),
         ("models/torchscript/mnist_scripted/model_scripted.pt", "pytorch"),
+        ("models/tf_frozen_pb/deeplab_dm05_portrait/frozen_inference_graph.pb", "tensorflow"),
+        ("models/tf_saved_model/ppseg_lite_portrait/saved_model/saved_model.pb", "tensorflow"),
     ],
 )
 def test_models_are_recognised_whatever_their_name(shared, tmp_path: Path, name: str, expected: str) -> None:
@@ -48,8 +50,6 @@ FOREIGN = {
     "models/ncnn/ultraface_rfb320/RFB-320.param": "an NCNN .param file",
     "models/ncnn/squeezenet_v1.1/squeezenet_v1.1.bin": "NCNN weights (.bin, fp16)",
     "models/paddle/ppocr_v2_cls/inference.pdmodel": "a PaddlePaddle program",
-    "models/tf_frozen_pb/deeplab_dm05_portrait/frozen_inference_graph.pb": "a TensorFlow graph (.pb)",
-    "models/tf_saved_model/ppseg_lite_portrait/saved_model/saved_model.pb": "a TensorFlow SavedModel (.pb)",
     "models/tfjs/upscaler_esrgan_slim_x2/model.json": "a TensorFlow.js model",
 }
 
@@ -125,5 +125,7 @@ def test_a_folder_says_what_is_in_it(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"did you mean net\.onnx"):
         recognise(tmp_path)
     (tmp_path / "saved_model.pb").touch()
-    with pytest.raises(InputError, match="SavedModel"):
+    with pytest.raises(InputError, match=r"empty file: .*saved_model\.pb"):
         recognise(tmp_path)
+    (tmp_path / "saved_model.pb").write_bytes(b"\x08\x01")
+    assert recognise(tmp_path) == "tensorflow"

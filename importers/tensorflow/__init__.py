@@ -1,0 +1,61 @@
+"""TensorFlow: frozen graphs (.pb, .pbtxt) and SavedModels to ONNX, nothing of TensorFlow installed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import onnx
+
+if TYPE_CHECKING:
+    from ..certificate import Reference
+
+
+def read(
+    path: Path,
+    companion: Path | None,
+    *,
+    output_names: str | None = None,  # nodes of a graph file, with commas
+    signature: str | None = None,  # of a SavedModel
+    shapes: Mapping[str, Sequence[int]] | None = None,  # graph input -> shape, where the file leaves it open
+    size: Any = None,  # of images whose sides the file leaves open
+) -> onnx.ModelProto:
+    """Read a TensorFlow network: images channels first, tensors under the names of their nodes.
+
+    Raises InputError when the file is damaged or uses operators that are not known, all of which are named.
+    """
+    from ..errors import InputError
+    from ..input_spec import checked, write_input_spec
+    from ..provenance import write_source
+    from .preprocessing import input_spec
+    from .source import graph_file, open_network
+    from .translate import translate
+
+    if companion is not None:
+        raise InputError(f"a TensorFlow model has no second half; --companion {companion} cannot be used with it")
+    network = open_network(path, output_names, signature)
+    try:
+        proto, first = translate(network, shapes or {}, checked({"size": size}).get("size"))
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    write_input_spec(proto, input_spec(proto, first))
+    write_source(proto, [graph_file(path)], "tensorflow")
+    return proto
+
+
+def reference(
+    path: Path,
+    companion: Path | None,
+    proto: onnx.ModelProto,
+    names: Sequence[str],
+    *,
+    output_names: str | None = None,
+    signature: str | None = None,
+    shapes: Mapping[str, Sequence[int]] | None = None,
+    size: Any = None,
+) -> Reference:
+    """Tensors of the same network as OpenCV's own reader computes them, for the parity certificate."""
+    from .oracle import reference
+
+    return reference(path, proto, names, output_names, signature, shapes or {}, size)

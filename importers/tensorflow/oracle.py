@@ -1,0 +1,102 @@
+"""OpenCV's own TensorFlow reader as the independent witness of the parity certificate.
+
+It gets the file itself where it can read that, else the network with its functions put in place and what no output
+needs left out, written as a graph anew; the certificate says which of the two it was.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+
+from ..certificate import Reference
+from ..channels_last import to_last
+from ..errors import InputError, MissingExtra
+from ..tflite.oracle import sample_inputs
+from .network import Network
+from .source import graph_file, is_saved_model, is_text, open_network
+from .translate import translate
+from .writer import write_graph
+
+_PROCESS = Path(__file__).with_name("opencv_process.py")
+_TIMEOUT = 600  # seconds for one network and one image
+
+
+def reference(
+    path: Path,
+    proto: onnx.ModelProto,
+    names: Sequence[str],
+    output_names: str | None,
+    signature: str | None,
+    shapes: Mapping[str, Sequence[int]],
+    size: Any,
+) -> Reference:
+    """Tensors of the same network, by name, as OpenCV computes them: images channels first, as in the graph.
+
+    Raises MissingExtra without OpenCV and InputError when it can read neither the file nor our version of it.
+    """
+    if find_spec("cv2") is None:
+        raise MissingExtra("comparing with an independent TensorFlow reader", "verify")
+    network = open_network(path, output_names, signature)
+    feeds = sample_inputs(proto)
+    _, first = translate(network, shapes, size)
+    reasons = []
+    with tempfile.TemporaryDirectory() as folder:
+        for reads, graph in _attempts(path, network, feeds, first, Path(folder)):
+            try:
+                values = _run(graph, feeds, names, dict(network.outputs), Path(folder))
+            except InputError as error:
+                reasons.append(str(error))
+                continue
+            return Reference(f"OpenCV {_version()}", reads, feeds, values)
+    raise InputError(f"OpenCV {_version()} cannot run this network ({reasons[0]})")
+
+
+def _version() -> str:
+    from importlib.metadata import packages_distributions, version
+
+    return version(packages_distributions()["cv2"][0])
+
+
+def _attempts(
+    path: Path, network: Network, feeds: Mapping[str, np.ndarray], first: set[str], folder: Path
+) -> Iterator[tuple[str, Path]]:
+    file = graph_file(path)
+    if not is_saved_model(file) and not is_text(file.read_bytes()[: 1 << 12]):
+        yield "the original file", file
+    shapes = {
+        name: tuple(value.shape[axis] for axis in to_last(4)) if name in first else value.shape
+        for name, value in feeds.items()
+    }
+    ours = folder / "graph.pb"
+    ours.write_bytes(write_graph(network, shapes))
+    yield "its nodes, written as one frozen graph by us", ours
+
+
+def _run(
+    graph: Path, feeds: Mapping[str, np.ndarray], names: Sequence[str], outputs: Mapping[str, str], folder: Path
+) -> dict[str, np.ndarray]:
+    """Tensor name -> value, for those that OpenCV keeps. Raises InputError when it refuses or crashes."""
+    nodes = [outputs.get(name, name) for name in names]
+    inputs, wanted, results = folder / "feeds.npz", folder / "layers.json", folder / "results.npz"
+    np.savez(inputs, **feeds)  # type: ignore[arg-type]
+    wanted.write_text(json.dumps(nodes))
+    command = [sys.executable, str(_PROCESS), *map(str, (graph, inputs, wanted, results))]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT, check=False)
+    except subprocess.TimeoutExpired:
+        raise InputError(f"it took longer than {_TIMEOUT} s") from None
+    if done.returncode:
+        reason = " ".join(done.stderr.split())[-200:]
+        raise InputError(reason if done.returncode > 0 else f"it crashed, signal {-done.returncode}")
+    with np.load(results) as stored:
+        return {name: stored[str(at)] for at, name in enumerate(names) if str(at) in stored.files}
