@@ -26,7 +26,12 @@ FILES: dict[str, dict[str, Any]] = {
     "models/derived/resnet20_cifar10.pt2": CIFAR,
     "models/torchscript/mnist_scripted/model_scripted.pt": {"shapes": {"": (1, 1, 28, 28)}, "scale": 1 / 255},
     f"{WEIGHTS}/resnet20_cifar10/resnet20-12fca82f.th": {"size": 32, "arch": "pytorch_networks:ResNet20", **CIFAR},
-    f"{WEIGHTS}/sinet_portrait/model_296.pth": {"size": 320, "arch": "pytorch_sinet.py:SINet"},
+    f"{WEIGHTS}/sinet_portrait/model_296.pth": {
+        "size": 320,
+        "arch": "pytorch_sinet.py:SINet",
+        "mean": (102.89, 111.25, 126.91),
+        "scale": (1 / 62.93 / 255, 1 / 62.82 / 255, 1 / 66.36 / 255),
+    },
     f"{WEIGHTS}/facenet_mtcnn/pnet.pt": {"shapes": {"x": (1, 3, 40, 56)}, "arch": "pytorch_networks:PNet"},
     f"{WEIGHTS}/facenet_mtcnn/rnet.pt": {"size": 24, "arch": "pytorch_networks:RNet()"},
     f"{WEIGHTS}/facenet_mtcnn/onet.pt": {"size": 48, "arch": "pytorch_networks:ONet"},
