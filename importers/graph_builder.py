@@ -170,12 +170,10 @@ def _is_small(tensor: TensorProto) -> bool:
 
 
 def _has_long_list(model: onnx.ModelProto) -> bool:
-    """Whether a list of integers is too long to be a shape: inference would follow each of its numbers."""
+    """Whether a list is too long to be a shape: inference would follow each of its numbers, whatever their type."""
     graph = model.graph
-    tensors = [value.type.tensor_type for value in (*graph.input, *graph.value_info, *graph.output)]
-    integers = (TensorProto.INT32, TensorProto.INT64)
-    lists = [entry.shape.dim[0] for entry in tensors if entry.elem_type in integers and len(entry.shape.dim) == 1]
-    return any(length.dim_value > _SMALL for length in lists)
+    shapes = [value.type.tensor_type.shape.dim for value in (*graph.input, *graph.value_info, *graph.output)]
+    return any(len(dims) == 1 and dims[0].dim_value > _SMALL for dims in shapes)
 
 
 def _without_weights(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import struct
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -120,6 +121,30 @@ def test_circles_are_refused(tmp_path: Path, inputs: str, outputs: str, says: st
     operators = [Op("CAST", [source], [made], "Cast") for source, made in zip(inputs, outputs, strict=True)]
     content = model({name: T([1, 2, 2, 1]) for name in "abc"}, operators, ["a"], [outputs[-1]])
     assert says in refusal(tmp_path, content)
+
+
+@pytest.mark.parametrize("kind", ["STRIDED_SLICE", "ARG_MAX", "MIRROR_PAD"])
+def test_huge_sizes_cost_nothing(tmp_path: Path, kind: str) -> None:
+    """Half a kilobyte that says an input has two thousand million numbers."""
+    size = (1 << 31) - 1
+    inputs = {"x": T([size]), "a": constant([1], "int32"), "b": constant([-1], "int32"), "c": constant([1], "int32")}
+    if kind == "ARG_MAX":
+        inputs = {"x": T([size, 1]), "a": constant(1, "int32")}
+    if kind == "MIRROR_PAD":
+        inputs = {"x": T([size]), "a": constant([[1, 1]], "int32")}
+    table, options = {
+        "STRIDED_SLICE": ("StridedSlice", {}),
+        "ARG_MAX": ("ArgMax", {"output_type": 4}),
+        "MIRROR_PAD": ("MirrorPad", {"mode": 1}),
+    }[kind]
+    path = written(tmp_path, one(kind, inputs, T([1], "int64" if kind == "ARG_MAX" else "float32"), table, **options))
+    start = time.process_time()
+    if kind == "MIRROR_PAD":
+        with pytest.raises(InputError, match="cannot be mirrored"):
+            read(path, None)
+    else:
+        assert read(path, None).graph.node
+    assert time.process_time() - start < 2
 
 
 def test_an_input_named_twice_is_refused(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 from ...channels_last import to_first
 from ..operator_writer import OperatorWriter
 
-_LARGEST = 1 << 24  # numbers more along one axis
+_LARGEST = 1 << 24  # numbers along one axis, or more of them
 
 
 def pad(op: OperatorWriter) -> None:
@@ -27,8 +27,8 @@ def mirror(op: OperatorWriter) -> None:
     pads = _paddings(op)
     for axis, (side, (before, after)) in enumerate(zip(op.shape(), pads, strict=True)):
         if before or after:
-            if max(before, after) > side:
-                raise op.error(f"a border of {max(before, after)} cannot be mirrored from {side} numbers")
+            if max(before, after) > side or side + before + after > _LARGEST:
+                raise op.error(f"borders of {before} and {after} cannot be mirrored from {side} numbers")
             order = np.pad(np.arange(side), (before, after), mode="symmetric")
             tensor = op.add(f"axis{axis}", "Gather", [tensor, op.int_list(f"order{axis}", order.tolist())], axis=axis)
     op.finish(tensor, moved=True)
