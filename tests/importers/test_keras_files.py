@@ -159,6 +159,24 @@ def test_models_in_models(names: str, node: int, tmp_path: Path) -> None:
     assert {f"part/bn/{role}" for role in roles} <= {tensor.name for tensor in proto.graph.initializer}
 
 
+def test_states_of_random_numbers_are_no_weights(tmp_path: Path) -> None:
+    """tf.keras stores them with the layer, in a model used as a layer among its arrays."""
+    state = np.zeros(3, np.int64)
+    inner = functional(
+        [given("inside", 3), layer("RandomFlip", "flip", ["inside"]), layer("Dense", "d", ["flip"], units=2)],
+        ["inside"],
+        ["d"],
+        "part",
+    )
+    part = {**inner, "name": "part", "inbound_nodes": [[["x", 0, 0, {}]]]}
+    model = functional([given("x", 3), layer("RandomZoom", "zoom", ["x"]), part], ["x"], ["part"])
+    kernel, bias = noise(3, 2), noise(2)
+    arrays = [("d/kernel:0", kernel), ("d/bias:0", bias), ("flip/StateVar:0", state)]
+    path = tiny_keras.write_h5(tmp_path / "r.h5", model, {"part": arrays, "zoom": [("zoom/StateVar:0", state)]})
+    value = noise(2, 3)
+    np.testing.assert_allclose(tiny_keras.run(load(path), value)[0], value @ kernel + bias, atol=1e-6)
+
+
 def test_long_lists_of_names_are_cut(tmp_path: Path) -> None:
     entries = [layer("Dense", f"d{index}", units=2, batch_input_shape=[None, 2]) for index in range(3)]
     weights = {f"d{at}": [("k", noise(2, 2, seed=at)), ("b", noise(2, seed=at))] for at in range(3)}
