@@ -123,7 +123,7 @@ def _in_sandbox(
 
     try:
         source, runs = _source(path, options)
-        places = [path, *readable, *([Path.cwd()] if source["arch"] else [])]
+        places = [path, *readable, *_places_of(source["arch"])]
         confined = runs and not source["allow_code"]
         with run(
             f"{__name__}.exporting:{function}", {"source": source, **arguments}, readable=places, confined=confined
@@ -133,12 +133,23 @@ def _in_sandbox(
         raise InputError(f"{path}: {error}") from None
 
 
+def _places_of(arch: str | None) -> list[Path]:
+    """Folders where the code that --arch names may lie."""
+    if arch is None:
+        return []
+    file, is_file, _ = arch.partition(".py:")
+    return [Path.cwd(), *([Path(file).resolve().parent] if is_file else [])]
+
+
 def _source(path: Path, options: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
     """What the child is told, and whether it will run a program out of the file. Raises InputError for code in it."""
     from .archive import inspect, kind_of
 
     kind = kind_of(path)
     assert kind is not None  # recognised before
+    idle = [name for name in ("arch", "key", "strip") if options.get(name) is not None]
+    if idle and kind in ("torchscript", "program"):
+        raise InputError(f"{' and '.join(idle)} say what weights belong to; this file holds its network itself")
     contents = inspect(path, kind)
     allow_code = bool(options.get("allow_code"))
     if contents.code and not allow_code:

@@ -30,8 +30,8 @@ def find_architecture(text: str, folder: str) -> Any:
     if match is None:
         raise InputError(f"--arch expects package.module:factory or file.py:factory(arguments), found {text!r}")
     where = match["module"]
-    if folder not in sys.path:
-        sys.path.append(folder)
+    places = [folder, str((Path(folder) / where).parent)] if where.endswith(".py") else [folder]
+    sys.path.extend(place for place in places if place not in sys.path)
     try:
         if not where.endswith(".py"):
             return import_module(where)

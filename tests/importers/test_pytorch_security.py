@@ -206,6 +206,12 @@ def test_names_outside_the_archive(tmp_path: Path) -> None:
         assert "outside its own folder" in refused(path)
 
 
+def test_options_that_a_network_has_no_use_for(script: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "model.pt"
+    path.write_bytes(script)
+    assert "arch and strip say what weights belong to" in refused(path, arch="a:b", strip="module.")
+
+
 def test_bombs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "model.pt"
     monkeypatch.setattr(archive, "_MOST_UNPACKED", 1 << 20)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import struct
+import sys
 from collections import OrderedDict
 from collections.abc import Iterator
 from pathlib import Path
@@ -95,6 +96,16 @@ def test_what_architectures_can_be(weights: dict[str, torch.Tensor], tmp_path: P
         "pytorch_networks:Tiny(classes=5, channels=4)",
     ):
         assert same(read(path, arch), weights)
+
+
+def test_a_file_elsewhere_finds_what_lies_beside_it(weights: dict[str, torch.Tensor], tmp_path: Path) -> None:
+    (tmp_path / "sizes_beside.py").write_text("CLASSES = 5")
+    (tmp_path / "net_beside.py").write_text(
+        "from pytorch_networks import Tiny\nfrom sizes_beside import CLASSES\ndef net(): return Tiny(CLASSES)"
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.path", [*sys.path])
+        assert same(read(saved(weights, tmp_path / "model.pth"), f"{tmp_path}/net_beside.py:net"), weights)
 
 
 @pytest.mark.parametrize(
