@@ -41,7 +41,7 @@ def translate(
         _translate(operator, layout, functions[operator.kind])
     try:
         proto = graph.finish([_output(layout, name) for name in network.outputs])
-    except ValueError as error:
+    except (ValueError, MemoryError) as error:
         raise InputError(f"the network does not make a consistent graph: {error}") from error
     tensors = layout.tensors
     named = [name for name in (*network.inputs, *made) if name in tensors and tensors.is_first(name)]
@@ -70,8 +70,8 @@ def _check_order(network: Network) -> None:
     if len(made) < len(network.inputs) or len(set(network.outputs)) < len(network.outputs):
         raise InputError("the file is damaged: it names an input or an output twice")
     for operator in network.operators:
-        if "" in operator.outputs or not operator.outputs:
-            raise InputError(f"the file is damaged: an operator {operator.kind} makes nothing")
+        if "" in operator.outputs or not operator.outputs or not operator.inputs:
+            raise InputError(f"the file is damaged: an operator {operator.kind} reads or makes nothing")
         for name in operator.inputs:
             if name in waiting and name not in made:
                 raise InputError(f"the file is damaged: {operator.kind} reads {name} before it is made")
