@@ -60,6 +60,7 @@ DAMAGES: dict[str, Callable[[], bytes]] = {
     "options of another operator": lambda: one("MAX_POOL_2D", {"x": T(IMAGE)}, T(IMAGE), "Softmax", beta=1.0),
     "expected positive numbers": lambda: one("MAX_POOL_2D", {"x": T(IMAGE)}, T(IMAGE), "Pool2D", stride_h=0),
     "does not fit into": lambda: one("RESHAPE", {"x": T([6]), "to": constant([4, 2], "int32")}, T([4, 2])),
+    "to which shape": lambda: one("RESHAPE", {"x": T([6])}, T([6])),
     "is no order of": lambda: one("TRANSPOSE", {"x": T([6]), "to": constant([7], "int32")}, T([6])),
     "too large": lambda: one("FILL", {"to": constant([1 << 30, 8], "int32"), "x": T([])}, T([1, 1])),
     "expected a constant": lambda: one("RESHAPE", {"x": T([6]), "to": T([2], "int32")}, T([4, 2])),

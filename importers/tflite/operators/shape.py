@@ -26,6 +26,8 @@ def reshape_to(op: OperatorWriter, shape: Sequence[int], tensor: str | None = No
 
 def reshape(op: OperatorWriter) -> None:
     """To the second input, or to the option `new_shape`; -1 is what is left."""
+    if not (op.has(1) or op.operator.options):
+        raise op.error("it does not say to which shape")
     wanted = op.ints(1) if op.has(1) else [int(side) for side in op.option("new_shape")]
     count = math.prod(op.shape())
     known = math.prod(side for side in wanted if side != -1)
