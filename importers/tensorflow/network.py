@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+import numpy as np
 
 from ..errors import InputError, nearest_names
 from .reader import Function, Graph, Node
 
+VARIABLES = ("VarHandleOp", "VariableV2", "Variable")
 CHOICE = "Choice"  # of ours: inputs are a predicate, the tensor where it is true, and where it is not
 _CALLS = ("PartitionedCall", "StatefulPartitionedCall")
 _BRANCHES = ("If", "StatelessIf")
@@ -35,6 +38,7 @@ class Network:
     nodes: list[Node]
     inputs: list[Entry]
     outputs: list[tuple[str, str]]  # name for the world, tensor
+    variables: dict[str, np.ndarray] = field(default_factory=dict)  # node -> value
 
 
 def node_of(tensor: str) -> str:

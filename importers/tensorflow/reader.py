@@ -94,6 +94,12 @@ def type_name(number: int) -> str:
     return _TYPES[word][0] if word in _TYPES else word.removeprefix("DT_")
 
 
+def numpy_type(number: int) -> np.dtype | None:
+    """As the file stores it; None for a type without numbers."""
+    word = enum_name("Type", number)
+    return np.dtype(_TYPES[word][1]) if word in _TYPES else None
+
+
 def type_number(name: str) -> int | None:
     """TensorFlow's number of a type; None where that is the name of none."""
     words = {ours: word for word, (ours, _, _) in _TYPES.items()}
@@ -134,14 +140,14 @@ def shape_of(message: Any) -> tuple[int, ...] | None:
     return None if message.unknown_rank else tuple(dim.size for dim in message.dim)
 
 
-def read_tensor(message: Any, owner: str) -> np.ndarray | None:
-    """The value of a constant; None where it holds no numbers (text, say).
+def read_tensor(message: Any, owner: str) -> np.ndarray | list[str]:
+    """The value of a constant; a list where it holds text, an empty one where it holds something else.
 
     Raises InputError when it claims more or less than the file holds.
     """
     word = enum_name("Type", message.dtype)
     if word not in _TYPES:
-        return None
+        return [text.decode("utf-8", "replace") for text in message.string_val]
     _, kind, values = _TYPES[word]
     shape = shape_of(message.tensor_shape) or ()
     if len(shape) > _MOST_AXES or min(shape, default=0) < 0:

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from ..errors import InputError, nearest_names
-from .network import Entry, Network, flat_network
+from .checkpoint import Checkpoint, restored
+from .network import VARIABLES, Entry, Network, flat_network
 from .reader import Function, Graph, Node, read_graph, tensor_name
+from .wire_schema import message_class
 
 _DEFAULT = "serving_default"
 _INTERNAL = ("__saved_model_init_op", "__saved_model_train_op")
 
 
-def saved_network(message: Any, signature: str | None) -> Network:
+def saved_network(message: Any, signature: str | None, checkpoint: Path) -> Network:
     """The network that a signature stands for, or, where there is none, the only function.
 
-    Raises InputError when there are several and `signature` names none of them.
+    `checkpoint`: where its variables are, if it has any. Raises InputError when there are several signatures and
+    `signature` names none of them.
     """
     meta = _serving(message)
     graph = read_graph(meta.graph_def)
@@ -25,11 +29,21 @@ def saved_network(message: Any, signature: str | None) -> Network:
     if signature is None:
         signature = _chosen(signatures, functions)
     if signature in signatures:
-        return _of_signature(graph, signatures[signature])
+        return _with_variables(_of_signature(graph, signatures[signature]), graph, checkpoint)
     if signature not in functions:
         known = [*signatures, *functions]
         raise InputError(f"no signature or function is called {signature}; {nearest_names(signature, known)}")
-    return _of_function(graph, functions[signature], _captured(meta, signature))
+    network = _of_function(graph, functions[signature], _captured(meta, signature, graph))
+    return _with_variables(network, graph, checkpoint)
+
+
+def _with_variables(network: Network, graph: Graph, prefix: Path) -> Network:
+    """The network and the values of the variables it reads."""
+    nodes = [node.name for node in network.nodes if node.op in VARIABLES]
+    if nodes:
+        keys, checkpoint = restored(graph.nodes, graph.functions), Checkpoint(prefix)
+        network.variables = {name: checkpoint.value(keys.get(name, name)) for name in nodes}
+    return network
 
 
 def _serving(message: Any) -> Any:
@@ -73,7 +87,7 @@ def _rename(network: Network, names: Mapping[str, str]) -> None:
     network.outputs = [(name, names.get(tensor, tensor)) for name, tensor in network.outputs]
 
 
-def _of_function(graph: Graph, function: Function, captured: list[str | None]) -> Network:
+def _of_function(graph: Graph, function: Function, captured: Sequence[str]) -> Network:
     """A graph with one call of the function."""
     own = len(function.inputs) - len(captured)
     nodes = list(graph.nodes)
@@ -93,14 +107,20 @@ def _of_function(graph: Graph, function: Function, captured: list[str | None]) -
     return flat_network(Graph(nodes, graph.functions), outputs)
 
 
-def _captured(meta: Any, function: str) -> list[str | None]:
+def _captured(meta: Any, function: str, graph: Graph) -> list[str]:
     """The nodes whose values a function gets behind its own inputs."""
     objects = meta.object_graph_def
     bound = next(entry.value.bound_inputs for entry in objects.concrete_functions if entry.key == function)
-    found: list[str | None] = []
+    shared: dict[str, list[str]] = {}
+    for node in graph.nodes:
+        if node.op in VARIABLES:
+            shared.setdefault(str(node.attributes.get("shared_name") or node.name), []).append(node.name)
+    found: list[str] = []
     for number in bound:
-        entry = objects.nodes[number] if 0 <= number < len(objects.nodes) else None
-        if entry is None or not entry.constant.operation:
-            raise InputError("variables")
-        found.append(entry.constant.operation)
+        entry = objects.nodes[number] if 0 <= number < len(objects.nodes) else message_class("Object")()
+        nodes = [entry.constant.operation] if entry.constant.operation else shared.get(entry.variable.name, [])
+        if len(nodes) != 1:
+            name = entry.variable.name or f"number {number}"
+            raise InputError(f"the captured tensor {name} of {function} is not clear; expected one node for it")
+        found += nodes
     return found

@@ -23,7 +23,7 @@ def open_network(path: Path, output_names: str | None, signature: str | None) ->
         if is_saved_model(file):
             if output_names:
                 raise InputError("output_names is for graph files; a SavedModel's signature says its outputs")
-            return saved_network(_parsed(file, "SavedModel"), signature)
+            return saved_network(_parsed(file, "SavedModel"), signature, file.parent / "variables" / "variables")
         if signature:
             raise InputError("signature is for SavedModels; this is a graph, say its outputs with --output-names")
         return frozen_network(read_graph(_parsed(file, "Graph")), output_names)

@@ -18,7 +18,7 @@ from ..tflite.reader import Network as TensorTable
 from .channel_order import input_is_first, is_channels_first, output_is_first
 from .layout import NodeLayout
 from .lowering import lower, result_type
-from .network import CHOICE, Entry, Network
+from .network import CHOICE, VARIABLES, Entry, Network
 from .operators import operator_functions
 from .reader import Node
 from .renaming import rename
@@ -27,7 +27,6 @@ _SAME = {  # what comes out is what goes in
     *("Identity", "IdentityN", "StopGradient", "PreventGradient", "CheckNumerics", "Snapshot", "EnsureShape"),
     *("PlaceholderWithDefault", "ReadVariableOp", "DebugIdentity", "Print"),
 }
-_VARIABLES = {"VarHandleOp", "VariableV2", "Variable"}
 _COUNTS = {"Split": "num_split", "SplitV": "num_split", "Unpack": "num", "ShapeN": "N"}  # attribute: how many outputs
 _TWO = ("TopK", "TopKV2")
 _SHOWN = 12  # operators in a message
@@ -38,13 +37,12 @@ def translate(
     network: Network,
     shapes: Mapping[str, Sequence[int]],  # graph input -> shape, in the graph's order; "": the only input
     size: tuple[int, int] | None = None,  # of images whose sides the file leaves open
-    variables: Mapping[str, np.ndarray] | None = None,  # node -> value
 ) -> tuple[onnx.ModelProto, set[str]]:
     """The network as ONNX, and which of its tensors have channels first where the file has them last.
 
     Raises InputError naming all operators that have no function, or the first that does not fit its inputs.
     """
-    translation = _Translation(network, variables or {})
+    translation = _Translation(network)
     for entry in network.inputs:
         translation.declare(entry, shapes, size)
     for node in network.nodes:
@@ -55,9 +53,9 @@ def translate(
 class _Translation:
     """One network while it is translated. Tensors are called as in the file; some are others under a second name."""
 
-    def __init__(self, network: Network, variables: Mapping[str, np.ndarray]) -> None:
+    def __init__(self, network: Network) -> None:
         self._network = network
-        self._variables = variables
+        self._variables = network.variables
         made = {node.name for node in network.nodes if node.op != "Const"}
         self._graph = GraphBuilder("tensorflow", reserved=made)
         table = TensorTable("", {}, [], [entry.name for entry in network.inputs], [])
@@ -120,7 +118,8 @@ class _Translation:
             ends.append(found)
             if turned:
                 first.add(name)
-        first |= {name for name in self._layout.makers if self._made_first(name)}
+        named = {name for name, _ in outputs}
+        first |= {name for name in self._layout.makers if name not in named and self._made_first(name)}
         try:
             proto = self._graph.finish(ends)
         except ValueError as error:
@@ -202,11 +201,10 @@ class _Translation:
 
     def _translate(self, node: Node, inputs: Sequence[str]) -> None:
         function = operator_functions().get(node.op)
-        if node.op in _VARIABLES:
+        if node.op in VARIABLES:
             raise InputError(
-                f"its weights are variables ({node.name}), kept in a checkpoint; freeze them into constants with "
-                "tf.compat.v1.graph_util.convert_variables_to_constants or "
-                "convert_variables_to_constants_v2, or pass the SavedModel's folder"
+                f"its weights are variables ({node.name}), which are in a checkpoint and not in the graph; pass the "
+                "folder of a SavedModel, or freeze them with tf.compat.v1.graph_util.convert_variables_to_constants"
             )
         if function is None:
             self._lose(node)

@@ -11,8 +11,8 @@ _MESSAGES: dict[str, str] = {
     "Dimension": "size 1 int64, name 2 string",
     "Shape": "dim 2 Dimension*, unknown_rank 3 bool",
     "Tensor": """dtype 1 Type, tensor_shape 2 Shape, tensor_content 4 bytes, float_val 5 float*, double_val 6 double*,
-        int_val 7 int32*, int64_val 10 int64*, bool_val 11 bool*, half_val 13 int32*, uint32_val 16 uint32*,
-        uint64_val 17 uint64*""",
+        int_val 7 int32*, string_val 8 bytes*, int64_val 10 int64*, bool_val 11 bool*, half_val 13 int32*,
+        uint32_val 16 uint32*, uint64_val 17 uint64*""",
     "List": "s 2 bytes*, i 3 int64*, f 4 float*, b 5 bool*, type 6 Type*, shape 7 Shape*, func 9 Function*",
     "Function": "name 1 string, attr 2 AttributeEntry*",
     "Attribute": """list 1 List, s 2 bytes, i 3 int64, f 4 float, b 5 bool, type 6 Type, shape 7 Shape, tensor 8 Tensor,
@@ -48,11 +48,9 @@ _MESSAGES: dict[str, str] = {
     "Variable": "dtype 1 Type, shape 2 Shape, trainable 3 bool, name 6 string",
     "ConcreteFunctionEntry": "key 1 string, value 2 ConcreteFunction",
     "ConcreteFunction": "bound_inputs 2 int32*",
-    # A checkpoint: variables.index maps a key to where its bytes lie in variables.data-…, and what names the keys.
-    "BundleEntry": "dtype 1 Type, shape 2 Shape, shard_id 3 int32, offset 4 int64, size 5 int64",
-    "TrackableGraph": "nodes 1 Trackable*",
-    "Trackable": "children 1 Child*, attributes 2 SavedAttribute*",
-    "SavedAttribute": "name 1 string, full_name 2 string, checkpoint_key 3 string",
+    # A checkpoint: variables.index maps a key to where its bytes lie in variables.data-….
+    "BundleHeader": "num_shards 1 int32, endianness 2 int32",
+    "BundleEntry": "dtype 1 Type, shape 2 Shape, shard_id 3 int32, offset 4 int64, size 5 int64, slices 7 bytes*",
 }
 _ENUMS = {
     "Type": """DT_INVALID 0, DT_FLOAT 1, DT_DOUBLE 2, DT_INT32 3, DT_UINT8 4, DT_INT16 5, DT_INT8 6, DT_STRING 7,

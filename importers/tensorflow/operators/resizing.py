@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from fractions import Fraction
+
 import numpy as np
 
 from ...tflite.operator_writer import OperatorWriter
@@ -9,6 +12,7 @@ from ...tflite.operators import resizing
 
 _TABLE = 1024  # TensorFlow's cubic weights come from a table of so many steps a pixel
 _LARGEST = 1 << 26  # numbers of a matrix
+_LONGEST = 1 << 16  # pixels of a side
 
 
 def bilinear(op: OperatorWriter) -> None:
@@ -25,6 +29,42 @@ def _as_floats(op: OperatorWriter, name: str) -> None:
     made = op.add("floats", "Cast", [tensor], to=1)
     (op.tensors.made_first if first else op.tensors.made_last)(name, made)
     op.layout.network.tensors[name] = type(op.tensor(0))(name, (), "FLOAT32")
+
+
+def nearest(op: OperatorWriter) -> None:
+    """One node where ONNX surely picks the same pixels, else the pixels that TensorFlow picks, a node each axis."""
+    shape, size = op.shape(), op.ints(1)
+    if len(shape) != 4 or len(size) != 2 or not 0 < min(size) <= max(size) <= _LONGEST:
+        raise op.error(f"an image of shape {list(shape)} cannot be resized to {size}")
+    picked = [_pixels(op, side, new) for side, new in zip(shape[1:3], size, strict=True)]
+    toss_ups = [_is_a_toss_up(op, *found) for found in zip(shape[1:3], size, picked, strict=True)]
+    if not any(toss_ups):
+        resizing.nearest(op)
+        return
+    rows = op.add("rows", "Gather", [op.first(), op.int_list("down", picked[0])], axis=2)
+    op.emit("Gather", [rows, op.int_list("right", picked[1])], first=True, axis=3)
+
+
+def _pixels(op: OperatorWriter, side: int, size: int) -> list[int]:
+    """Which pixel of `side` each of `size` is, in the 32-bit floats that TensorFlow computes with."""
+    corners, centres = op.option("align_corners"), op.option("half_pixel_centers")
+    step = np.float32((side - 1) / (size - 1) if corners and size > 1 else side / size)
+    places = np.arange(size, dtype=np.float32)
+    half = np.float32(0.5)
+    at = (places + half) * step if centres else places * step
+    whole = np.floor(at + half) if corners else np.floor(at)
+    return [int(number) for number in np.clip(whole, 0, side - 1)]
+
+
+def _is_a_toss_up(op: OperatorWriter, side: int, size: int, picked: list[int]) -> bool:
+    """Whether rounding decides somewhere: two pixels are equally near, and the scale is no whole number."""
+    corners, centres = op.option("align_corners"), op.option("half_pixel_centers")
+    step = Fraction(side - 1, size - 1) if corners and size > 1 else Fraction(side, size)
+    shift, more = Fraction(int(bool(centres)), 2), Fraction(int(bool(corners)), 2)
+    exact = [(place + shift) * step + more for place in range(size)]
+    if [min(math.floor(at), side - 1) for at in exact] != picked:
+        return True
+    return bool(size % side) and any(at.denominator == 1 and at for at in exact)
 
 
 def bicubic(op: OperatorWriter) -> None:
@@ -66,5 +106,5 @@ def _matrix(op: OperatorWriter, side: int, size: int) -> np.ndarray:  # [size, s
 OPERATORS = {
     "ResizeBilinear": bilinear,
     "ResizeBicubic": bicubic,
-    "ResizeNearestNeighbor": resizing.nearest,
+    "ResizeNearestNeighbor": nearest,
 }
