@@ -7,6 +7,7 @@ import onnx
 
 from ..input_spec import InputSpec, read_input_spec
 from ..provenance import SEED
+from ..sample_inputs import pixels
 from .inference_net import InferenceNet
 
 _ASSUMED_SIDE = 224  # pixels
@@ -27,7 +28,7 @@ def sample_inputs(proto: onnx.ModelProto, net: InferenceNet) -> dict[str, np.nda
         elif len(shape) == 2 and shape[1] == 3:  # im_info: height, width and scale of the image
             samples[name] = np.tile(np.array([image[2], image[3], 1], np.float32), (shape[0], 1))
         else:
-            samples[name] = _pixels(generator, shape, spec if len(shape) == 4 else InputSpec())
+            samples[name] = pixels(generator, shape, spec if len(shape) == 4 else InputSpec()).astype(np.float32)
     return samples
 
 
@@ -47,10 +48,3 @@ def _regions(generator: np.random.Generator, shape: tuple[int, ...], image: tupl
     corners = np.sort(generator.uniform(0, 1, (shape[0], 2, 2)), axis=1)  # (first, second) x (x, y)
     boxes = (corners * [image[3] - 1, image[2] - 1]).reshape(shape[0], 4)
     return np.hstack([np.zeros((shape[0], 1)), boxes]).reshape(shape).astype(np.float32)
-
-
-def _pixels(generator: np.random.Generator, shape: tuple[int, ...], spec: InputSpec) -> np.ndarray:
-    pixels = generator.uniform(0, 255, shape)
-    across = (1, -1, *[1] * (len(shape) - 2)) if len(shape) > 1 else (-1,)
-    mean, scale = np.reshape(spec.mean, across), np.reshape(spec.scale, across)
-    return ((pixels - mean) * scale).astype(np.float32)

@@ -56,9 +56,11 @@ def reference(
 ) -> Reference:
     """The network's outputs as torch itself computes them, for the parity certificate."""
     from ..certificate import Reference
+    from ..input_spec import InputSpec
+    from ..sample_inputs import sample_inputs
     from ..sandbox import result_file
 
-    feeds = _noise(proto, options.get("shapes") or {})
+    feeds = sample_inputs(proto, options.get("shapes") or {}, InputSpec(scale=(1 / 255,)))
     with tempfile.TemporaryDirectory() as place:
         stored = Path(place) / "feeds.npz"
         np.savez(stored, **feeds)  # type: ignore[arg-type]
@@ -87,31 +89,6 @@ def _values(written: bytes) -> dict[str, np.ndarray]:
         if is_external(tensor):
             raise InputError("the sandbox returned tensors without their numbers")
     return {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
-
-
-def _noise(proto: onnx.ModelProto, shapes: Mapping[str, Sequence[int]]) -> dict[str, np.ndarray]:
-    """Seeded noise for each graph input, as pixels arrive where images do; sizes left open are the user's, else 1."""
-    from ..input_spec import InputSpec, read_input_spec
-    from ..provenance import SEED
-
-    generator = np.random.default_rng(SEED)
-    spec = read_input_spec(proto) or InputSpec(scale=(1 / 255,))
-    feeds = {}
-    for value in proto.graph.input:
-        kind = onnx.helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type)
-        given = shapes.get(value.name, shapes.get("", ()))
-        dims = value.type.tensor_type.shape.dim
-        sizes = [dim.dim_value or (given[axis] if axis < len(given) else 1) for axis, dim in enumerate(dims)]
-        noise: np.ndarray
-        if kind.kind != "f":
-            noise = generator.integers(0, 2, sizes)
-        elif len(sizes) == 4:
-            mean, scale = (np.reshape(numbers, (1, -1, 1, 1)) for numbers in (spec.mean, spec.scale))
-            noise = (generator.uniform(0, 255, sizes) - mean) * scale
-        else:
-            noise = generator.standard_normal(sizes)
-        feeds[value.name] = np.asarray(noise, kind)
-    return feeds
 
 
 @contextmanager

@@ -17,8 +17,7 @@ import onnx
 from ..certificate import Reference
 from ..channels_last import channels_first, to_last
 from ..errors import InputError
-from ..input_spec import InputSpec, read_input_spec
-from ..provenance import SEED
+from ..sample_inputs import sample_inputs
 from .float_weights import weights_alone, with_float_weights
 from .reader import Network, Tensor, read_network
 from .translate import translate
@@ -60,26 +59,6 @@ def reference(
         values = run_litert(path, network, inputs, wanted)
     turned = {name: channels_first(value) if name in first else value for name, value in values.items()}
     return Reference(f"LiteRT {version('ai-edge-litert')}", reads, feeds, turned, steps)
-
-
-def sample_inputs(proto: onnx.ModelProto) -> dict[str, np.ndarray]:
-    """One seeded value for each graph input: noise as an image would arrive, small numbers elsewhere."""
-    generator = np.random.default_rng(SEED)
-    spec = read_input_spec(proto) or InputSpec()
-    samples = {}
-    for value in proto.graph.input:
-        tensor = value.type.tensor_type
-        shape = [dim.dim_value or 1 for dim in tensor.shape.dim]
-        dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type)
-        noise: np.ndarray
-        if not np.issubdtype(dtype, np.floating):
-            noise = generator.integers(0, 2, shape)
-        elif len(shape) == 4:
-            noise = (generator.uniform(0, 255, shape) - spec.mean[0]) * spec.scale[0]
-        else:
-            noise = generator.normal(size=shape)
-        samples[value.name] = noise.astype(dtype)
-    return samples
 
 
 def stored(value: np.ndarray, tensor: Tensor) -> np.ndarray:
