@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from onnxray.importers.tensorflow.reader import type_number
 from onnxray.importers.tensorflow.wire_schema import message_class
 from onnxray.importers.tensorflow.writer import write_attribute
+from tensorflow_references import conv2d
+
+VALID = {"strides": [1, 1, 1, 1], "padding": "VALID", "data_format": "NHWC"}
 
 
 @dataclass
@@ -105,3 +109,45 @@ def saved_model(
             for name, tensor in tensors.items():
                 getattr(entry.value, side).add(key=name).value.name = f"{tensor}:0"
     return message
+
+
+def small() -> Net:
+    """x [?, 6, 5, 3] -> conv -> relu -> probabilities."""
+    net = Net()
+    x = net.input(net.numbers(1, 6, 5, 3), "x", shape=(-1, 6, 5, 3))
+    w = net.constant(net.numbers(3, 3, 3, 4), name="w")
+    y = net.add("Conv2D", [x, w], conv2d(net.values[x], net.values[w], (1, 1), (1, 1), [(0, 0)] * 2), "conv", **VALID)
+    y = net.add("Relu", [y], np.maximum(net.values[y], 0), "relu")
+    net.add("Mean", [y, net.ints([1, 2])], net.values[y].mean((1, 2)), "answer", keep_dims=False, Tidx="INT32")
+    return net
+
+
+def write(path: Path, net: Net) -> Path:
+    """The graph file."""
+    path.write_bytes(net.bytes())
+    return path
+
+
+def with_function(net: Net, name: str, *, output: str, argument: str = "a") -> Any:
+    """A function of one float tensor; its nodes are for the caller to add."""
+    function = net.message.library.function.add()
+    function.signature.name = name
+    function.signature.input_arg.add(name=argument, type=1)
+    function.signature.output_arg.add(name="out", type=1)
+    function.ret.add(key="out", value=output)
+    return function
+
+
+def call(net: Net, op: str, inputs: list[str], name: str, **functions: str) -> None:
+    """A node that calls functions."""
+    net.node(op, inputs, name)
+    for key, function in functions.items():
+        net.message.node[-1].attr.add(key=key).value.func.name = function
+
+
+def saved(folder: Path, net: Net, key: str = "serving_default") -> Path:
+    """A SavedModel's folder: image -> scores."""
+    folder.mkdir(exist_ok=True)
+    message = saved_model(net, {"inputs": {"image": "x"}, "outputs": {"scores": "answer"}}, key)
+    (folder / "saved_model.pb").write_bytes(message.SerializeToString())
+    return folder

@@ -16,10 +16,11 @@ _CALLS = ("PartitionedCall", "StatefulPartitionedCall")
 _BRANCHES = ("If", "StatelessIf")
 _MOST_NODES, _DEEPEST = 200_000, 64  # of what functions that call each other may grow to
 _SHOWN = 8  # names in a message
-_SILENT = {  # operators nobody reads and that answer nothing
-    *("Assert", "NoOp", "Const", "Placeholder", "Print", "PrintV2", "Shape", "Size", "Rank", "SaveV2", "RestoreV2"),
-    *("ScalarSummary", "HistogramSummary", "ImageSummary", "MergeSummary", "ControlTrigger", "VarHandleOp"),
+_WATCHING = {  # operators that look at tensors and make none
+    *("Assert", "NoOp", "PrintV2", "SaveV2", "ControlTrigger"),
+    *("ScalarSummary", "HistogramSummary", "ImageSummary", "MergeSummary"),
 }
+_SILENT = _WATCHING | {"Const", "Placeholder", "PlaceholderWithDefault", "Shape", "Size", "Rank", *VARIABLES}
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def _named(graph: Graph, text: str) -> list[str]:
 
 def _sinks(graph: Graph) -> list[str]:
     """What nothing reads and what depends on an input, in the file's order."""
-    read = {node_of(tensor) for node in graph.nodes for tensor in node.inputs}
+    read = {node_of(tensor) for node in graph.nodes if node.op not in _WATCHING for tensor in node.inputs}
     reached: set[str] = set()
     for node in _sorted(graph.nodes, [node.name for node in graph.nodes]):
         if node.op == "Placeholder" or any(node_of(tensor) in reached for tensor in node.inputs):

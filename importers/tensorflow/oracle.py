@@ -21,7 +21,7 @@ import onnx
 from ..certificate import Reference
 from ..channels_last import to_last
 from ..errors import InputError, MissingExtra
-from ..tflite.oracle import sample_inputs
+from ..sample_inputs import sample_inputs
 from .network import Network
 from .source import graph_file, is_saved_model, is_text, open_network
 from .translate import translate

@@ -83,6 +83,13 @@ def read_graph(message: Any) -> Graph:
     return Graph([_node(entry) for entry in message.node], {entry.name: entry for entry in functions})
 
 
+def text_of(value: str | bytes) -> str:
+    """A name. Raises InputError when it is no text: protobuf gives bytes then."""
+    if isinstance(value, bytes):
+        raise InputError(f"a name in it, {value[:32]!r}, is not UTF-8 text; the file is damaged")
+    return value
+
+
 def tensor_name(reference: str) -> str:
     """Of "node", "node:0" or "node:1"."""
     return reference.removesuffix(":0")
@@ -107,12 +114,13 @@ def type_number(name: str) -> int | None:
 
 
 def _node(message: Any, called: Callable[[str], str] = tensor_name) -> Node:
-    inputs = [called(reference) for reference in message.input if not reference.startswith("^")]
-    return Node(message.name, message.op, inputs, _attributes(message, message.name))
+    inputs = [called(reference) for reference in map(text_of, message.input) if not reference.startswith("^")]
+    name = text_of(message.name)
+    return Node(name, text_of(message.op), inputs, _attributes(message, name))
 
 
 def _attributes(message: Any, owner: str) -> dict[str, Any]:
-    return {entry.key: _attribute(entry.value, owner) for entry in message.attr}
+    return {text_of(entry.key): _attribute(entry.value, owner) for entry in message.attr}
 
 
 def _attribute(message: Any, owner: str) -> Any:
@@ -132,7 +140,7 @@ def _plain(kind: str, value: Any, owner: str) -> Any:
         return shape_of(value)
     if kind == "tensor":
         return read_tensor(value, owner)
-    return value.name if kind == "func" else value
+    return text_of(value.name) if kind == "func" else value
 
 
 def shape_of(message: Any) -> tuple[int, ...] | None:
@@ -179,16 +187,18 @@ def _listed(entries: Sequence[Any], dtype: np.dtype, shape: tuple[int, ...], own
 
 def _function(message: Any) -> Function:
     signature = message.signature
-    kinds = {entry.name: entry.op for entry in message.node_def}
+    name = text_of(signature.name)
+    kinds = {text_of(entry.name): text_of(entry.op) for entry in message.node_def}
     nodes = [_node(entry, partial(_inner, kinds=kinds)) for entry in message.node_def]
-    returned = {entry.key: entry.value for entry in message.ret}
-    missing = [output.name for output in signature.output_arg if output.name not in returned]
+    returned = {text_of(entry.key): text_of(entry.value) for entry in message.ret}
+    wanted = [text_of(output.name) for output in signature.output_arg]
+    missing = [output for output in wanted if output not in returned]
     if missing:
-        raise InputError(f"the function {signature.name} does not say what its output {missing[0]} is; damaged")
-    outputs = [(output.name, _inner(returned[output.name], kinds)) for output in signature.output_arg]
+        raise InputError(f"the function {name} does not say what its output {missing[0]} is; damaged")
+    outputs = [(output, _inner(returned[output], kinds)) for output in wanted]
     return Function(
-        signature.name,
-        [argument.name for argument in signature.input_arg],
+        name,
+        [text_of(argument.name) for argument in signature.input_arg],
         outputs,
         nodes,
         [type_name(argument.type) for argument in signature.input_arg],

@@ -9,7 +9,7 @@ from typing import Any
 from ..errors import InputError, nearest_names
 from .checkpoint import Checkpoint, restored
 from .network import VARIABLES, Entry, Network, flat_network
-from .reader import Function, Graph, Node, read_graph, tensor_name
+from .reader import Function, Graph, Node, read_graph, tensor_name, text_of
 from .wire_schema import message_class
 
 _DEFAULT = "serving_default"
@@ -24,7 +24,7 @@ def saved_network(message: Any, signature: str | None, checkpoint: Path) -> Netw
     """
     meta = _serving(message)
     graph = read_graph(meta.graph_def)
-    signatures = {entry.key: entry.value for entry in meta.signature_def if entry.key not in _INTERNAL}
+    signatures = {text_of(entry.key): entry.value for entry in meta.signature_def if entry.key not in _INTERNAL}
     functions = {name: graph.functions[name] for name in _functions(meta) if name in graph.functions}
     if signature is None:
         signature = _chosen(signatures, functions)
@@ -55,7 +55,7 @@ def _serving(message: Any) -> Any:
 
 def _functions(meta: Any) -> list[str]:
     """What the saved object lets others call."""
-    return [entry.key for entry in meta.object_graph_def.concrete_functions]
+    return [text_of(entry.key) for entry in meta.object_graph_def.concrete_functions]
 
 
 def _chosen(signatures: Mapping[str, Any], functions: Mapping[str, Function]) -> str:
@@ -69,8 +69,8 @@ def _chosen(signatures: Mapping[str, Any], functions: Mapping[str, Function]) ->
 
 
 def _of_signature(graph: Graph, signature: Any) -> Network:
-    inputs = {tensor_name(entry.value.name): entry.key for entry in signature.inputs}
-    outputs = [(entry.key, tensor_name(entry.value.name)) for entry in signature.outputs]
+    inputs = {tensor_name(text_of(entry.value.name)): text_of(entry.key) for entry in signature.inputs}
+    outputs = [(text_of(entry.key), tensor_name(text_of(entry.value.name))) for entry in signature.outputs]
     if not outputs:
         raise InputError("the signature has no outputs")
     network = flat_network(graph, sorted(outputs))
