@@ -56,6 +56,7 @@ def reference(
     size: Any = None,
 ) -> Reference:
     """Tensors of the same network as OpenCV's own reader computes them, for the parity certificate."""
+    from ..input_spec import checked
     from .oracle import reference
 
-    return reference(path, proto, names, output_names, signature, shapes or {}, size)
+    return reference(path, proto, names, output_names, signature, shapes or {}, checked({"size": size}).get("size"))

@@ -13,7 +13,6 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -38,7 +37,7 @@ def reference(
     output_names: str | None,
     signature: str | None,
     shapes: Mapping[str, Sequence[int]],
-    size: Any,
+    size: tuple[int, int] | None,
 ) -> Reference:
     """Tensors of the same network, by name, as OpenCV computes them: images channels first, as in the graph.
 

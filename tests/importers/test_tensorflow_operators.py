@@ -37,6 +37,19 @@ def three_dimensional_convolution(net: Net) -> str:
 
 
 @case
+def three_dimensional_transposed_convolution(net: Net) -> str:
+    x, w = _image(net, 1, 2, 3, 2, 3), net.numbers(2, 2, 1, 4, 3)
+    value = np.zeros((1, 4, 6, 2, 4), np.float32)
+    for d, h, v in np.ndindex(2, 3, 2):
+        value[:, 2 * d : 2 * d + 2, 2 * h : 2 * h + 2, v : v + 1] += np.einsum(
+            "ni,dhwoi->ndhwo", net.values[x][:, d, h, v], w
+        )
+    inputs = [net.ints(value.shape), net.constant(w), x]
+    form = {"padding": "VALID", "data_format": "NDHWC"}
+    return net.add("Conv3DBackpropInputV2", inputs, value, T=F32, Tshape=I32, strides=[1, 2, 2, 1, 1], **form)
+
+
+@case
 def three_dimensional_pooling(net: Net) -> tuple[str, str]:
     x = _image(net, 1, 4, 4, 6, 2)
     cells = net.values[x].reshape(1, 2, 2, 2, 2, 3, 2, 2)
@@ -55,6 +68,13 @@ def grouped_convolution(net: Net) -> str:
     return net.add("Conv2D", [x, net.constant(w)], value, strides=[1, 1, 1, 1], padding="SAME", data_format="NHWC")
 
 
+def oldest_largest(net: Net) -> list[str]:
+    """TensorFlow has forgotten it."""
+    x = _image(net, 3, 4)
+    order = np.argsort(-net.values[x])[:, :2]
+    return net.add_many("TopK", [x], [np.take_along_axis(net.values[x], order, 1), order.astype(np.int32)], T=F32, k=2)
+
+
 def oldest_batch_normalisation(net: Net) -> tuple[str, str]:
     """TensorFlow has forgotten it."""
     x = _image(net)
@@ -70,12 +90,13 @@ def oldest_batch_normalisation(net: Net) -> tuple[str, str]:
 
 
 @case
-def products_of_matrices(net: Net) -> tuple[str, str, str]:
+def products_of_matrices(net: Net) -> tuple[str, ...]:
     a, b = _image(net, 2, 3, 4), net.input(net.numbers(2, 5, 4), "y")
     value = net.values[a] @ net.values[b].swapaxes(1, 2)
     return (
         net.add("BatchMatMulV2", [a, b], value, adj_x=False, adj_y=True),
         net.add("BatchMatMul", [b, a], value.swapaxes(1, 2), adj_x=False, adj_y=True),
+        net.add("BatchMatMulV3", [a, b], value, Ta=F32, Tb=F32, Tout=F32, adj_x=False, adj_y=True),
         net.add("Einsum", [a, b], value, N=2, equation="nik,njk->nij"),
     )
 
@@ -135,6 +156,7 @@ def whole_number_arithmetic(net: Net) -> tuple[str, ...]:
         net.add("Div", [x, y], truncated),
         net.add("TruncateDiv", [x, y], truncated),
         net.add("Mod", [x, y], a - truncated * b),
+        net.add("TruncateMod", [x, y], a - truncated * b),
         net.add("Maximum", [x, y], np.maximum(a, b)),
         net.add("Pow", [x, net.ints(2)], a * a),
     )
@@ -242,8 +264,11 @@ def what_is_made_of_shapes(net: Net) -> tuple[str, ...]:
         "Fill", [steps, net.constant(2.0)], np.zeros((0, 5, 10, 15, 20), np.float32), T=F32, index_type=I32
     )
     wide = net.add("BroadcastTo", [rank, net.ints([2, 2])], np.full((2, 2), 3, np.int32), Tidx=I32)
+    both = net.add_many("ShapeN", [x, filled], [np.int32([2, 3, 4]), np.int32([0, 5, 10, 15, 20])], T=F32, N=2)
+    zeros = net.add("ZerosLike", [x], np.zeros((2, 3, 4), np.float32))
+    shared = net.add("BroadcastArgs", [net.ints([3, 1]), net.ints([2, 1, 4])], np.int32([2, 3, 4]))
     bits = net.add("Cast", [shape], np.array([2, 3, 4], np.float32), SrcT="INT64", DstT=F32)
-    return shape, steps, ones, wide, bits, filled
+    return shape, steps, ones, wide, bits, filled, *both, zeros, shared
 
 
 @case
@@ -266,12 +291,16 @@ def picking(net: Net) -> tuple[str, ...]:
 def hyperbolic(net: Net) -> tuple[str, ...]:
     x = net.input(net.random.uniform(-0.9, 0.9, (2, 3)).astype(np.float32), "x")
     value = net.values[x]
+    higher = net.add("AddV2", [x, net.constant(2.0)], value + 2)
+    acosh = net.add("Acosh", [higher], np.arccosh(value + 2))
+    biased = net.add("BiasAddV1", [x, net.constant([1.0, 2.0, 3.0])], value + np.float32([1, 2, 3]))
     functions = {
         "Acos": np.arccos, "Asin": np.arcsin, "Atanh": np.arctanh, "Sinh": np.sinh, "Cosh": np.cosh, "Tan": np.tan,
         "LeakyRelu": lambda v: np.where(v > 0, v, np.float32(0.3) * v), "CheckNumerics": lambda v: v,
     }  # fmt: skip
     more = {"LeakyRelu": {"alpha": 0.3}, "CheckNumerics": {"message": "no"}}
-    return tuple(net.add(kind, [x], function(value), **more.get(kind, {})) for kind, function in functions.items())
+    made = [net.add(kind, [x], function(value), **more.get(kind, {})) for kind, function in functions.items()]
+    return acosh, biased, *made
 
 
 def channels_first(net: Net) -> str:
@@ -303,7 +332,9 @@ def _written(folder: Path, number: int, function: Callable[[Net], object]) -> tu
 
 
 @pytest.mark.parametrize(
-    "function", [*CASES.values(), channels_first, oldest_batch_normalisation], ids=lambda function: function.__name__
+    "function",
+    [*CASES.values(), channels_first, oldest_batch_normalisation, oldest_largest],
+    ids=lambda function: function.__name__,
 )
 def test_operators_are_what_they_are_defined_to_be(tmp_path: Path, function: Callable[[Net], object]) -> None:
     path, net, outputs = _written(tmp_path, 0, function)
