@@ -5,10 +5,13 @@ python tensorflow_batch.py FOLDER COUNT: N.pb, N.npz (feeds) and N.txt (outputs,
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
 import numpy as np
+
+os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"  # oneDNN's fused kernel drops the padding of a batch before Conv2D
 import tensorflow as tf
 
 
@@ -18,9 +21,11 @@ def run(graph: Path) -> None:
     outputs = graph.with_suffix(".txt").read_text().split("\n")
     definition = tf.compat.v1.GraphDef.FromString(graph.read_bytes())
     names = [name if ":" in name else f"{name}:0" for name in outputs]
+    options = tf.compat.v1.ConfigProto()
+    options.graph_options.rewrite_options.disable_meta_optimizer = True  # as the graph is written
     with tf.Graph().as_default() as held:
         tf.import_graph_def(definition, name="")
-        with tf.compat.v1.Session(graph=held) as session:
+        with tf.compat.v1.Session(graph=held, config=options) as session:
             found = session.run(names, {f"{name}:0": value for name, value in feeds.items()})
     np.savez(graph.with_suffix(".out.npz"), *found)
 

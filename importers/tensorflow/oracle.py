@@ -22,11 +22,31 @@ from ..channels_last import to_last
 from ..errors import InputError, MissingExtra
 from ..sample_inputs import sample_inputs
 from .network import Network
+from .reader import Node
 from .source import graph_file, is_saved_model, is_text, open_network
 from .translate import translate
 from .writer import write_graph
 
 _PROCESS = Path(__file__).with_name("opencv_process.py")
+# What OpenCV 4.14 computed as TensorFlow 2.21 does in random graphs. Others it gets wrong at times, without a word: it
+# keeps images channels first, and the order of all numbers behind a reshape or a transpose is then another.
+_TRUSTED = {
+    *("Placeholder", "Const", "Identity", "Conv2D", "DepthwiseConv2dNative", "BiasAdd", "MaxPool", "AvgPool", "LRN"),
+    *(
+        "FusedBatchNorm",
+        "FusedBatchNormV2",
+        "FusedBatchNormV3",
+        "Relu",
+        "Relu6",
+        "Elu",
+        "Sigmoid",
+        "Tanh",
+        "Abs",
+        "Pad",
+    ),
+    *("Mean", "Max", "ResizeBilinear", "ResizeNearestNeighbor", "DepthToSpace", "Add", "AddV2", "Mul", "Sub", "MatMul"),
+    *("ConcatV2", "Softmax"),
+}
 _TIMEOUT = 600  # seconds for one network and one image
 
 
@@ -46,7 +66,14 @@ def reference(
     if find_spec("cv2") is None:
         raise MissingExtra("comparing with an independent TensorFlow reader", "verify")
     network = open_network(path, output_names, signature)
+    doubtful = dict.fromkeys(node.op for node in network.nodes if _is_doubtful(node))
+    if _has_softmax_of_images(proto):
+        doubtful["Softmax of images"] = None
+    if doubtful:
+        raise InputError(f"OpenCV {_version()} gets these operators wrong at times: {', '.join(doubtful)}")
     feeds = sample_inputs(proto)
+    if any(len(value) != 1 for value in feeds.values() if value.ndim == 4):
+        raise InputError(f"OpenCV {_version()} gets batches of several images wrong at times; compare with one")
     _, first = translate(network, shapes, size)
     reasons = []
     with tempfile.TemporaryDirectory() as folder:
@@ -58,6 +85,19 @@ def reference(
                 continue
             return Reference(f"OpenCV {_version()}", reads, feeds, values)
     raise InputError(f"OpenCV {_version()} cannot run this network ({reasons[0]})")
+
+
+def _is_doubtful(node: Node) -> bool:
+    """Whether OpenCV may compute a node otherwise than TensorFlow: dilated windows, say."""
+    dilated = any(step != 1 for step in node.attributes.get("dilations") or ())
+    return node.op not in _TRUSTED or dilated or node.attributes.get("padding") == "EXPLICIT"
+
+
+def _has_softmax_of_images(proto: onnx.ModelProto) -> bool:
+    """Over the channels of each pixel: OpenCV takes another axis."""
+    values = (*proto.graph.value_info, *proto.graph.output)
+    ranks = {value.name: len(value.type.tensor_type.shape.dim) for value in values}
+    return any(node.op_type == "Softmax" and ranks.get(node.output[0], 0) > 2 for node in proto.graph.node)
 
 
 def _version() -> str:

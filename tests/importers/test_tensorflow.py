@@ -65,11 +65,11 @@ def test_the_portrait_network_equals_its_twin(shared: Shared) -> None:
     assert compare_arrays("", theirs, ours).relative <= 1e-5
 
 
-def test_what_opencv_cannot_run_is_not_certified(shared: Shared) -> None:
+def test_what_opencv_gets_wrong_is_not_certified(shared: Shared) -> None:
     path = shared(PORTRAIT)
     certificate = certify(path, None, onnxray.load(path).proto)
-    assert not certificate.verified
-    assert "OpenCV" in certificate.note and "cannot run this network" in certificate.note
+    assert not certificate.verified and not certificate.failed
+    assert "gets these operators wrong at times: PadV2, Transpose, Reshape, Split" in certificate.note
 
 
 @pytest.mark.parametrize("name", [DEEPLAB, f"{PORTRAIT}/saved_model.pb"])
