@@ -6,10 +6,7 @@ prototxt for deployment that is written here from the network as read; the certi
 
 from __future__ import annotations
 
-import json
 import re
-import subprocess
-import sys
 import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -24,6 +21,7 @@ from google.protobuf import text_format
 
 from ..certificate import Reference
 from ..errors import InputError, MissingExtra
+from ..oracle_process import run_oracle
 from .inference_net import InferenceNet
 from .reader import Layer
 from .sample_inputs import sample_inputs
@@ -33,7 +31,6 @@ from .wire_schema import message_class
 
 _PACKAGES = ("opencv-python-headless", "opencv-python", "opencv-contrib-python-headless", "opencv-contrib-python")
 _PROCESS = Path(__file__).with_name("opencv_process.py")
-_TIMEOUT = 600  # seconds for one network and one image
 
 
 def reference(path: Path, companion: Path | None, proto: onnx.ModelProto, names: Sequence[str]) -> Reference:
@@ -126,19 +123,7 @@ def _run(
     """Tensor name -> blob, for those that OpenCV keeps. Raises InputError when it refuses or crashes."""
     places = blob_places(net)
     layers = list(dict.fromkeys(places[name][0] for name in names if name in places))
-    inputs, wanted, results = folder / "feeds.npz", folder / "layers.json", folder / "results.npz"
-    np.savez(inputs, **feeds)  # type: ignore[arg-type]
-    wanted.write_text(json.dumps(layers))
-    command = [sys.executable, str(_PROCESS), *map(str, (prototxt, caffemodel, inputs, wanted, results))]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT, check=False)
-    except subprocess.TimeoutExpired:
-        raise InputError(f"it took longer than {_TIMEOUT} s") from None
-    if done.returncode:
-        reason = " ".join(done.stderr.split())[-200:]
-        raise InputError(reason if done.returncode > 0 else f"it crashed, signal {-done.returncode}")
-    with np.load(results) as stored:
-        found = {key: stored[key] for key in stored.files}
+    found = run_oracle(_PROCESS, (prototxt, caffemodel), feeds, layers, folder)
     keys = {name: f"{layers.index(places[name][0])}/{places[name][1]}" for name in names if name in places}
     return {name: found[key] for name, key in keys.items() if key in found}
 

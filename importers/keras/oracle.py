@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
@@ -17,6 +14,7 @@ import onnx
 from ..certificate import Reference
 from ..channels_last import to_first, to_last
 from ..errors import InputError
+from ..oracle_process import run_oracle
 from ..provenance import SEED
 from .hdf5_objects import MAGIC
 from .network import Network
@@ -24,7 +22,6 @@ from .source import open_source
 from .translate import Place, translate
 
 _PROCESS = Path(__file__).with_name("keras_process.py")
-_TIMEOUT = 600  # seconds for one network and one batch
 _BATCH = 2
 _ASSUMED_SIDE = 64  # of what the file leaves open
 _TYPES = {kind: onnx.helper.tensor_dtype_to_np_dtype(kind) for kind in onnx.TensorProto.DataType.values() if kind}
@@ -73,30 +70,18 @@ def _run(
     path: Path, companion: Path | None, given: Sequence[np.ndarray], wanted: Mapping[str, Place]
 ) -> dict[str, np.ndarray]:
     """Tensor name -> Keras' value in the graph's order of axes. Raises InputError when Keras refuses or crashes."""
-    with tempfile.TemporaryDirectory() as folder:
-        feeds, list_, results = (Path(folder) / name for name in ("feeds.npz", "wanted.json", "results.npz"))
-        np.savez(feeds, **{str(index): value for index, value in enumerate(given)})  # type: ignore[arg-type]
-        list_.write_text(json.dumps([[place.layer, place.node, place.index] for place in wanted.values()]))
-        model = _with_suffix(path, companion, Path(folder))
-        words = [model, companion or "", feeds, list_, results]
-        try:
-            done = subprocess.run(
-                [sys.executable, "-P", str(_PROCESS), *map(str, words)],
-                capture_output=True,
-                text=True,
-                timeout=_TIMEOUT,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            raise InputError(f"Keras took longer than {_TIMEOUT} s") from None
-        if done.returncode:
-            reason = " ".join(done.stderr.split())[-200:]
-            crash = f"it crashed, signal {-done.returncode}"
-            raise InputError(f"Keras cannot run this file ({reason if done.returncode > 0 else crash})")
-        with np.load(results) as stored:
-            found = {int(key): stored[key] for key in stored.files}
+    arrays = {str(index): value for index, value in enumerate(given)}
+    places = [[place.layer, place.node, place.index] for place in wanted.values()]
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            model = _with_suffix(path, companion, Path(folder))
+            found = run_oracle(_PROCESS, (model, companion or ""), arrays, places, Path(folder))
+    except InputError as error:
+        raise InputError(f"Keras cannot run this file ({error})") from None
     return {
-        name: _in_graph(found[number], place) for number, (name, place) in enumerate(wanted.items()) if number in found
+        name: _in_graph(found[str(number)], place)
+        for number, (name, place) in enumerate(wanted.items())
+        if str(number) in found
     }
 
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
@@ -17,13 +14,13 @@ import onnx
 from ..certificate import Reference
 from ..channels_last import channels_first, to_last
 from ..errors import InputError
+from ..oracle_process import run_oracle
 from ..sample_inputs import sample_inputs
 from .float_weights import weights_alone, with_float_weights
 from .reader import Network, Tensor, read_network
 from .translate import translate
 
 _PROCESS = Path(__file__).with_name("litert_process.py")
-_TIMEOUT = 600  # seconds for one network and one input
 
 
 def reference(
@@ -76,22 +73,13 @@ def run_litert(
 ) -> dict[str, np.ndarray]:
     """Tensors as the file has them, dequantised. Raises InputError when LiteRT refuses or crashes."""
     places = {name: index for index, name in enumerate(network.tensors)}
-    with tempfile.TemporaryDirectory() as folder:
-        feeds, wanted, results = (Path(folder) / name for name in ("feeds.npz", "wanted.json", "results.npz"))
-        arrays = {str(places[name]): value for name, value in inputs.items()}
-        np.savez(feeds, **arrays)  # type: ignore[arg-type]
-        wanted.write_text(json.dumps([places[name] for name in names]))
-        command = [sys.executable, str(_PROCESS), *map(str, (path, feeds, wanted, results))]
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT, check=False)
-        except subprocess.TimeoutExpired:
-            raise InputError(f"LiteRT took longer than {_TIMEOUT} s") from None
-        if done.returncode:
-            reason = " ".join(done.stderr.split())[-300:]
-            crashed = f"it crashed, signal {-done.returncode}"
-            raise InputError(f"LiteRT cannot run this file ({reason if done.returncode > 0 else crashed})")
-        with np.load(results) as found:
-            values = {name: found[str(places[name])] for name in names if str(places[name]) in found.files}
+    arrays = {str(places[name]): value for name, value in inputs.items()}
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            found = run_oracle(_PROCESS, (path,), arrays, [places[name] for name in names], Path(folder))
+    except InputError as error:
+        raise InputError(f"LiteRT cannot run this file ({error})") from None
+    values = {name: found[str(places[name])] for name in names if str(places[name]) in found}
     return {name: _real(value, network.tensors[name]) for name, value in values.items()}
 
 

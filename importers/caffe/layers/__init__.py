@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from importlib import import_module
 
+from ...families import merged
 from ..layer_writer import LayerWriter
 
 LayerFunction = Callable[[LayerWriter], None]
@@ -27,10 +27,4 @@ FAMILIES = (
 @cache
 def layer_functions() -> dict[str, LayerFunction]:
     """Layer type -> function. Raises ValueError when two families claim a type."""
-    table: dict[str, LayerFunction] = {}
-    for family in FAMILIES:
-        for kind, function in import_module(f".{family}", __name__).LAYERS.items():
-            if kind in table:
-                raise ValueError(f"two functions translate the layer type {kind}")
-            table[kind] = function
-    return table
+    return merged(__name__, FAMILIES, "LAYERS")
