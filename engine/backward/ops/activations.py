@@ -65,12 +65,11 @@ def _thresholded(step: Step) -> Gradients:
 
 def _clipped(step: Step) -> Gradients:
     """Both ends belong to the inside, as torch has it."""
-    gradient = step.gradient
-    for number, inside in ((1, "GreaterOrEqual"), (2, "LessOrEqual")):
-        bound = step.input(number)
-        if bound is not None:
-            gradient = step.where(step.write(inside, step.x, bound), gradient)
-    return [gradient]
+    bounds = ((step.input(1), "GreaterOrEqual"), (step.input(2), "LessOrEqual"))
+    inside = [step.write(comparison, step.x, bound) for bound, comparison in bounds if bound is not None]
+    if not inside:
+        return [step.gradient]
+    return [step.where(inside[0] if len(inside) == 1 else step.write("And", *inside), step.gradient)]
 
 
 def _sigmoid(step: Step) -> str:  # y (1 - y)

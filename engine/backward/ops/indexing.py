@@ -37,8 +37,12 @@ def _images(step: Step, rows: str) -> str:  # int64 [1]
 
 def places_in_one(step: Step, indices: str, count: int, size: int) -> str:  # [images, count]
     """Of indices that count through all images, `count` of them and `size` places an image."""
-    rows = step.write("Reshape", indices, step.write.ints([-1, count]))
-    return step.write("Mod", rows, step.write.ints([size]))
+    write = step.write
+    rows = write("Reshape", indices, write.ints([-1, count]))
+    zero, one = (write.constant(np.array(value, np.int64)) for value in (0, 1))
+    images = write("Range", zero, write("Squeeze", _images(step, rows), write.ints([0])), one)
+    first = write("Mul", write("Reshape", images, write.ints([-1, 1])), write.ints([size]))
+    return write("Sub", rows, first)  # onnxruntime's Mod takes ten times as long
 
 
 # -- tensors as rows ---

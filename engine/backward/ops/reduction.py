@@ -49,7 +49,13 @@ def _length(step: Step) -> Gradients:
     """x / |x|, and 0 where the length is, as torch has it."""
     length = _with_axes(step, step.y)
     share = step.write("Div", _with_axes(step, step.gradient), length)
-    return [step.write("Mul", step.x, step.where(step.write("Greater", length, step.write.number(0.0)), share))]
+    return [
+        step.write(
+            "Mul",
+            step.x,
+            step.write("Where", step.write("Greater", length, step.write.number(0.0)), share, step.write.number(0.0)),
+        )
+    ]
 
 
 def _lengths(step: Step) -> Gradients:
