@@ -6,9 +6,6 @@ needs left out, written as a graph anew; the certificate says which of the two i
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
@@ -20,6 +17,7 @@ import onnx
 from ..certificate import Reference
 from ..channels_last import to_last
 from ..errors import InputError, MissingExtra
+from ..oracle_process import run_oracle
 from ..sample_inputs import sample_inputs
 from .network import Network
 from .reader import Node
@@ -47,7 +45,6 @@ _TRUSTED = {
     *("Mean", "Max", "ResizeBilinear", "ResizeNearestNeighbor", "DepthToSpace", "Add", "AddV2", "Mul", "Sub", "MatMul"),
     *("ConcatV2", "Softmax"),
 }
-_TIMEOUT = 600  # seconds for one network and one image
 
 
 def reference(
@@ -126,16 +123,5 @@ def _run(
 ) -> dict[str, np.ndarray]:
     """Tensor name -> value, for those that OpenCV keeps. Raises InputError when it refuses or crashes."""
     nodes = [outputs.get(name, name) for name in names]
-    inputs, wanted, results = folder / "feeds.npz", folder / "layers.json", folder / "results.npz"
-    np.savez(inputs, **feeds)  # type: ignore[arg-type]
-    wanted.write_text(json.dumps(nodes))
-    command = [sys.executable, str(_PROCESS), *map(str, (graph, inputs, wanted, results))]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT, check=False)
-    except subprocess.TimeoutExpired:
-        raise InputError(f"it took longer than {_TIMEOUT} s") from None
-    if done.returncode:
-        reason = " ".join(done.stderr.split())[-200:]
-        raise InputError(reason if done.returncode > 0 else f"it crashed, signal {-done.returncode}")
-    with np.load(results) as stored:
-        return {name: stored[str(at)] for at, name in enumerate(names) if str(at) in stored.files}
+    found = run_oracle(_PROCESS, (graph,), feeds, nodes, folder)
+    return {name: found[str(at)] for at, name in enumerate(names) if str(at) in found}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from importlib import import_module
 
+from ...families import merged
 from ...tflite.operator_writer import OperatorWriter
 
 OperatorFunction = Callable[[OperatorWriter], None]
@@ -26,10 +26,4 @@ FAMILIES = (
 @cache
 def operator_functions() -> dict[str, OperatorFunction]:
     """Operator -> function. Raises ValueError when two families claim one."""
-    table: dict[str, OperatorFunction] = {}
-    for family in FAMILIES:
-        for kind, function in import_module(f".{family}", __name__).OPERATORS.items():
-            if kind in table:
-                raise ValueError(f"two functions translate the operator {kind}")
-            table[kind] = function
-    return table
+    return merged(__name__, FAMILIES, "OPERATORS")
