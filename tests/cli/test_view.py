@@ -144,7 +144,13 @@ def test_netron_shows_formats_we_cannot_import(shared: Callable[[str], Path], ch
 def test_ctrl_c_stops_it(tmp_path: Path) -> None:
     model = tiny_models.save(tmp_path / "net.onnx")
     command = [sys.executable, "-m", "onnxray.cli.main", "view", str(model), "--no-browser"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
+    )
     assert process.stdout is not None
     address = process.stdout.readline().split()[2]
     assert _get(address)[0] == 200
