@@ -103,6 +103,8 @@ def load(
     path = Path(path)
     other = None if companion is None else Path(companion)
     name = recognise(path)
+    if other is not None and not IMPORTERS[name].companion:
+        raise InputError(f"{path}: expected one file, as {name} has no second half; drop the companion {other}")
     spec_options = _without_format_options(path, name, options)
     chosen = IMPORTERS[name].chosen({"shapes": shapes, **options})
     proto = import_module(f".{IMPORTERS[name].module}", __name__).read(path, other, **chosen)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import struct
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from .keras.archive import is_archive
 from .pytorch.archive import kind_of
 from .wire import top_level_fields
+from .zip_members import members
 
 _HEAD = 1 << 12  # bytes
 
@@ -66,7 +67,7 @@ _TEXT: tuple[tuple[str, Foreign], ...] = (
 
 def foreign_format(path: Path) -> Foreign | None:
     """What the file is when it is surely no format we import, else None."""
-    if kind_of(path) is not None or is_keras_archive(path):  # PyTorch's are zip and tar archives and pickles too
+    if kind_of(path) is not None or is_archive(path):  # zip and tar archives and pickles, too
         return None
     with path.open("rb") as file:
         head = file.read(_HEAD)
@@ -80,32 +81,15 @@ def foreign_format(path: Path) -> Foreign | None:
 def _zip(path: Path, head: bytes) -> Foreign | None:
     if not head.startswith(b"PK\x03\x04"):
         return None
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = [name.lower() for name in archive.namelist()]
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+    found = members(path)
+    if found is None:
         return Foreign("a damaged zip archive", False)
+    names = [name.lower() for name in found]
     if any(name.endswith("data/com.apple.coreml/model.mlmodel") for name in names):
         return Foreign("a Core ML package")
     models = [name for name in names if name.endswith((".onnx", ".caffemodel"))]
     advice = f"; unpack it first: it holds {models[0]}" if models else ""
     return Foreign("a zip archive", False, advice)
-
-
-def is_hdf5(path: Path) -> bool:
-    """Keras' `.h5`, or something else in the same container."""
-    with path.open("rb") as file:
-        return file.read(8) == b"\x89HDF\r\n\x1a\n"
-
-
-def is_keras_archive(path: Path) -> bool:
-    """Whether it is a zip archive with the members of a `.keras` file."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = set(archive.namelist())
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
-        return False
-    return "config.json" in names and not names.isdisjoint({"metadata.json", "model.weights.h5", "model.weights.json"})
 
 
 def _bmp(path: Path, head: bytes) -> Foreign | None:

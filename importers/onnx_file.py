@@ -23,8 +23,6 @@ def read(path: Path, companion: Path | None) -> onnx.ModelProto:
 
     Raises InputError when it is truncated or damaged, or its external data is missing, short or outside its folder.
     """
-    if companion is not None:
-        raise InputError(f"an ONNX model is one file; drop the companion {companion}")
     proto = parse(path)
     try:
         for function in proto.functions:

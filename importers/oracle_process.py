@@ -13,6 +13,7 @@ import numpy as np
 
 from .errors import InputError
 
+OPENCV = Path(__file__).with_name("opencv_process.py")  # its first word is the name of OpenCV's reader
 _TIMEOUT = 600  # seconds for one network and one input
 _LONGEST = 300  # characters of what it said
 

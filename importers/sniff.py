@@ -11,7 +11,7 @@ from pathlib import Path
 
 from . import IMPORTERS
 from .errors import InputError
-from .foreign import foreign_format, is_hdf5, is_keras_archive, start_of_first
+from .foreign import foreign_format, start_of_first
 from .wire import BYTES, VARINT, top_level_fields
 
 _TEXT_HEAD = 1 << 16  # bytes
@@ -121,7 +121,11 @@ def is_tensorflow(path: Path) -> bool:
 
 def is_keras(path: Path) -> bool:
     """HDF5, or Keras 3's archive; what else is kept in HDF5 the reader tells."""
-    return is_hdf5(path) or is_keras_archive(path)
+    from .keras.archive import is_archive
+    from .keras.hdf5_objects import MAGIC
+
+    with path.open("rb") as file:
+        return file.read(len(MAGIC)) == MAGIC or is_archive(path)
 
 
 def _is_prototxt(path: Path) -> bool:

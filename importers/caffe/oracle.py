@@ -21,7 +21,7 @@ from google.protobuf import text_format
 
 from ..certificate import Reference
 from ..errors import InputError, MissingExtra
-from ..oracle_process import run_oracle
+from ..oracle_process import OPENCV, run_oracle
 from .inference_net import InferenceNet
 from .reader import Layer
 from .sample_inputs import sample_inputs
@@ -30,7 +30,6 @@ from .translate import output_names
 from .wire_schema import message_class
 
 _PACKAGES = ("opencv-python-headless", "opencv-python", "opencv-contrib-python-headless", "opencv-contrib-python")
-_PROCESS = Path(__file__).with_name("opencv_process.py")
 
 
 def reference(path: Path, companion: Path | None, proto: onnx.ModelProto, names: Sequence[str]) -> Reference:
@@ -123,7 +122,7 @@ def _run(
     """Tensor name -> blob, for those that OpenCV keeps. Raises InputError when it refuses or crashes."""
     places = blob_places(net)
     layers = list(dict.fromkeys(places[name][0] for name in names if name in places))
-    found = run_oracle(_PROCESS, (prototxt, caffemodel), feeds, layers, folder)
+    found = run_oracle(OPENCV, ("caffe", prototxt, caffemodel), feeds, layers, folder)
     keys = {name: f"{layers.index(places[name][0])}/{places[name][1]}" for name in names if name in places}
     return {name: found[key] for name, key in keys.items() if key in found}
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,13 +11,20 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
+from ..zip_members import DAMAGE, leads_outside, members
 from .hdf5 import Hdf5, open_hdf5
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
+_SHARDS = "model.weights.json"
 _LARGEST_JSON = 1 << 26  # bytes
 _RATIO = 16  # unpacked against the archive: Keras stores without compression, weights hardly compress
 _SPARE = 1 << 24  # bytes that may be unpacked whatever the archive's size
-_DAMAGE = (zipfile.BadZipFile, OSError, ValueError, RuntimeError, NotImplementedError, EOFError, zlib.error)
+
+
+def is_archive(path: Path) -> bool:
+    """Whether it has the members of a `.keras` file."""
+    names = members(path) or []
+    return CONFIG in names and not {METADATA, WEIGHTS, _SHARDS}.isdisjoint(names)
 
 
 @dataclass(frozen=True)
@@ -44,7 +50,7 @@ def open_archive(path: Path) -> Iterator[Archive]:
             if METADATA in archive.namelist():
                 metadata = parse_json(_read(path, archive, METADATA, _LARGEST_JSON), f"{path}: {METADATA}")
             stored = _read(path, archive, WEIGHTS, _RATIO * path.stat().st_size + _SPARE)
-    except _DAMAGE as error:
+    except DAMAGE as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{path}: expected a .keras archive, but it is truncated or damaged ({error})") from None
@@ -56,8 +62,7 @@ def open_archive(path: Path) -> Iterator[Archive]:
 def _check_names(path: Path, archive: zipfile.ZipFile) -> None:
     """Nothing is unpacked, so such names could do no harm here; an archive that has them is not what it seems."""
     for name in archive.namelist():
-        parts = name.replace("\\", "/").split("/")
-        if ".." in parts or parts[0] == "" or ":" in parts[0]:
+        if leads_outside(name):
             raise InputError(f"{path}: expected a .keras archive, found a member that leads outside of it: {name}")
     missing = [name for name in (CONFIG, WEIGHTS) if name not in archive.namelist()]
     if missing:

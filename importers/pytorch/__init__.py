@@ -38,8 +38,6 @@ def read(path: Path, companion: Path | None, **options: Any) -> onnx.ModelProto:
     from ..tensors import is_external
     from ..walk import all_tensors
 
-    if companion is not None:
-        raise InputError(f"a PyTorch model is one file; drop the companion {companion}")
     shapes = {name: list(shape) for name, shape in (options.get("shapes") or {}).items()}
     size = options.get("size")
     sides = None if size is None else [size, size] if isinstance(size, int) else list(size)

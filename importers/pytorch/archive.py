@@ -19,6 +19,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from ..errors import InputError
+from ..zip_members import DAMAGE, leads_outside, members
 from .pickle_scan import LARGEST, code_in, imports_of
 from .programs import code_in_program, code_in_script
 
@@ -61,10 +62,8 @@ def kind_of(path: Path) -> Kind | None:
 
 
 def _kind_of_zip(path: Path) -> Kind | None:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            inside = archive.namelist()
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+    inside = members(path)
+    if inside is None:
         return None
     names = {"/".join(PurePosixPath(name).parts[1:]) for name in inside}  # without the archive's one folder
     if "constants.pkl" in names:
@@ -141,7 +140,7 @@ def _code_in_nested(data: bytes) -> tuple[str, ...]:
 def _check_entries(archive: zipfile.ZipFile, size: int) -> None:
     entries = archive.infolist()
     names = [entry.filename for entry in entries]
-    outside = next((name for name in names if _leaves(name)), None)
+    outside = next((name for name in names if leads_outside(name)), None)
     if outside is not None:
         raise InputError(f"the archive holds {outside!r}, a name outside its own folder")
     if len(entries) > _MOST_ENTRIES or len(set(names)) != len(names):
@@ -151,11 +150,6 @@ def _check_entries(archive: zipfile.ZipFile, size: int) -> None:
         raise InputError("the archive claims to hold far more than the file does (a zip bomb)")
     if any(entry.file_size != entry.compress_size for entry in entries if entry.compress_type == zipfile.ZIP_STORED):
         raise InputError("the archive's table of contents contradicts itself")
-
-
-def _leaves(name: str) -> bool:
-    parts = name.replace("\\", "/").split("/")
-    return name.startswith("/") or ".." in parts or ":" in parts[0] or "\0" in name
 
 
 def _ending(archive: zipfile.ZipFile, end: str) -> Iterator[str]:
@@ -173,10 +167,8 @@ def _read(archive: zipfile.ZipFile, name: str) -> bytes:
         raise InputError(f"its {PurePosixPath(name).name} is larger than {LARGEST >> 20} MiB")
     try:
         return archive.read(name)
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, RuntimeError, EOFError) as error:
+    except DAMAGE as error:
         raise InputError(f"its {PurePosixPath(name).name} cannot be unpacked ({error})") from None
-    except Exception as error:  # zlib.error and its like have no common base
-        raise InputError(f"its {PurePosixPath(name).name} is damaged ({error})") from None
 
 
 def _check_safetensors(path: Path) -> None:

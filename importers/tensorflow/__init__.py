@@ -32,8 +32,6 @@ def read(
     from .source import graph_file, open_network
     from .translate import translate
 
-    if companion is not None:
-        raise InputError(f"a TensorFlow model has no second half; --companion {companion} cannot be used with it")
     network = open_network(path, output_names, signature)
     try:
         proto, first = translate(network, shapes or {}, checked({"size": size}).get("size"))

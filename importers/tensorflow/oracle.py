@@ -17,7 +17,7 @@ import onnx
 from ..certificate import Reference
 from ..channels_last import to_last
 from ..errors import InputError, MissingExtra
-from ..oracle_process import run_oracle
+from ..oracle_process import OPENCV, run_oracle
 from ..sample_inputs import sample_inputs
 from .network import Network
 from .reader import Node
@@ -25,7 +25,6 @@ from .source import graph_file, is_saved_model, is_text, open_network
 from .translate import translate
 from .writer import write_graph
 
-_PROCESS = Path(__file__).with_name("opencv_process.py")
 # What OpenCV 4.14 computed as TensorFlow 2.21 does in random graphs. Others it gets wrong at times, without a word: it
 # keeps images channels first, and the order of all numbers behind a reshape or a transpose is then another.
 _TRUSTED = {
@@ -123,5 +122,5 @@ def _run(
 ) -> dict[str, np.ndarray]:
     """Tensor name -> value, for those that OpenCV keeps. Raises InputError when it refuses or crashes."""
     nodes = [outputs.get(name, name) for name in names]
-    found = run_oracle(_PROCESS, (graph,), feeds, nodes, folder)
-    return {name: found[str(at)] for at, name in enumerate(names) if str(at) in found}
+    found = run_oracle(OPENCV, ("tensorflow", graph), feeds, nodes, folder)
+    return {name: found[f"{at}/0"] for at, name in enumerate(names) if f"{at}/0" in found}

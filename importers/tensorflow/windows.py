@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ..same_padding import same_padding
 from ..tflite.operator_writer import OperatorWriter
 from .lowering import spatial
 
@@ -73,12 +74,9 @@ def window(image: Image, kernel: Sequence[int], edges: Sequence[int] = (), apart
 
 
 def same_pads(sides: Sequence[int], strides: Sequence[int], reaches: Sequence[int]) -> tuple[list[int], list[int]]:
-    """ "SAME": padded until every stride starts a full window, one more behind."""
-    totals = [
-        max((-(-side // step) - 1) * step + reach - side, 0)
-        for side, step, reach in zip(sides, strides, reaches, strict=True)
-    ]
-    return [total // 2 for total in totals], [total - total // 2 for total in totals]
+    """Before and behind every side."""
+    pads = [same_padding(*along) for along in zip(sides, strides, reaches, strict=True)]
+    return [before for before, _ in pads], [after for _, after in pads]
 
 
 def _explicit(image: Image) -> list[int]:

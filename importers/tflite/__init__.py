@@ -32,8 +32,6 @@ def read(
     from .reader import read_network
     from .translate import translate
 
-    if companion is not None:
-        raise InputError(f"a .tflite file has no second half; --companion {companion} cannot be used with it")
     network = read_network(path)
     try:
         proto, _ = translate(network, shapes or {}, dequantize)

@@ -6,7 +6,6 @@ It is a FlatBuffer in one of the model's buffers; the files it names are a zip a
 from __future__ import annotations
 
 import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 
 from ..errors import InputError
 from ..names import printable
+from ..zip_members import DAMAGE
 from .flatbuffer import FlatBuffer
 from .schema import SCHEMA, UNIONS
 
@@ -80,7 +80,7 @@ def packed_file(path: Path, name: str) -> str:
                 return ""
             with archive.open(name) as file:
                 content = file.read(_LARGEST + 1)
-    except (zipfile.BadZipFile, zlib.error, OSError, ValueError, NotImplementedError, RuntimeError, EOFError) as error:
+    except DAMAGE as error:
         if isinstance(error, InputError):
             raise
         return ""  # no archive, though the metadata names a file of it

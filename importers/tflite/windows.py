@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ..same_padding import same_padding
 from .operator_writer import OperatorWriter
 from .schema import PADDINGS
 
@@ -43,13 +44,12 @@ def window(op: OperatorWriter, sides: Sequence[int], kernel: Sequence[int], dila
     before, after = list(edges[::2]), list(edges[1::2])
     for side, step, size, apart in zip(sides, stride, kernel, dilation, strict=True):
         reach = (size - 1) * apart + 1
-        total = 0
         if edges:
             continue
-        if padding(op) == "SAME":
-            total = max((-(-side // step) - 1) * step + reach - side, 0)
-        elif reach > side:
+        same = padding(op) == "SAME"
+        if not same and reach > side:
             raise op.error(f"its window reaches over {reach} pixels of an image of {side}")
-        before.append(total // 2)
-        after.append(total - total // 2)
+        begin, end = same_padding(side, step, reach) if same else (0, 0)
+        before.append(begin)
+        after.append(end)
     return {"kernel_shape": list(kernel), "strides": list(stride), "pads": [*before, *after]}

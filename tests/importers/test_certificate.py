@@ -109,7 +109,7 @@ def test_a_crash_of_opencv_is_survived(tmp_path: Path, monkeypatch: pytest.Monke
     """As OpenCV 4.14 does on a BatchNorm without global statistics."""
     dying = tmp_path / "dying.py"
     dying.write_text("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)")
-    monkeypatch.setattr(oracle, "_PROCESS", dying)
+    monkeypatch.setattr(oracle, "OPENCV", dying)
     text, binary = tiny_caffe.write(tmp_path, tiny_caffe.deploy(CONV, IMAGE))
     certificate = certify(binary, text, load(binary))
     assert not certificate.outputs

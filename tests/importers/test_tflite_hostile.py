@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxray
 import pytest
 import tflite_writer
 from onnxray.importers.errors import InputError
@@ -157,7 +158,7 @@ def test_an_input_named_twice_is_refused(tmp_path: Path) -> None:
 
 def test_a_companion_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no second half"):
-        read(written(tmp_path, small()), tmp_path / "other")
+        onnxray.load(written(tmp_path, small()), companion=tmp_path / "other")
 
 
 def test_every_cut_off_file_is_refused(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
@@ -32,7 +33,7 @@ def batch_normalization(layer: LayerWriter) -> None:
     defaults = {"gamma": np.ones(count), "beta": np.zeros(count)}
     roles = ("gamma", "beta", "moving_mean", "moving_variance")
     epsilon = float(layer.option("epsilon", 1e-3))
-    weights = [layer.weight(role, lambda role=role: _stored(layer, role, defaults)) for role in roles]  # type: ignore[misc]
+    weights = [layer.weight(role, partial(_stored, layer, role, defaults)) for role in roles]
     if axes[0] == rank - 1:
         x, turned = layer.channels_first(), None
     else:
@@ -46,6 +47,10 @@ def batch_normalization(layer: LayerWriter) -> None:
     inner = layer.add("turned", "Transpose", [x], perm=turned)
     normalised = layer.add("normalised", "BatchNormalization", [inner, *weights], epsilon=epsilon)
     layer.emit("Transpose", [normalised], perm=turned)
+
+
+def _reshaped(layer: LayerWriter, role: str, shape: tuple[int, ...]) -> np.ndarray:
+    return layer.array(role).reshape(shape)
 
 
 def _stored(layer: LayerWriter, role: str, defaults: dict[str, np.ndarray]) -> np.ndarray:
@@ -100,7 +105,7 @@ def group_normalization(layer: LayerWriter) -> None:
     normalised = layer.add("normalised", "InstanceNormalization", [split, ones, zeros], epsilon=epsilon)
     along = (channels, *[1] * (rank - 2))
     factors = [
-        (role, op, layer.weight(role, lambda role=role: layer.array(role).reshape(along)))  # type: ignore[misc]
+        (role, op, layer.weight(role, partial(_reshaped, layer, role, along)))
         for role, op in (("gamma", "Mul"), ("beta", "Add"))
         if layer.has(role)
     ]

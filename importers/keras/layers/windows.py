@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...graph_builder import Dim
+from ...same_padding import same_padding
 from ..layer_writer import LayerWriter
 
 
@@ -43,11 +44,7 @@ def window(
 
 
 def _same(side: Dim, size: int, stride: int) -> tuple[int, int] | None:
-    """Zeros before and after so that ceil(side / stride) windows fit, the odd one after; None: `side` is needed."""
+    """Zeros before and after; None: `side` is needed, which the file leaves open."""
     if stride == 1 or size == 1:
-        total = size - 1
-    elif isinstance(side, int):
-        total = max((-(-side // stride) - 1) * stride + size - side, 0)
-    else:
-        return None
-    return total // 2, total - total // 2
+        return same_padding(size, 1, size)  # of any side
+    return same_padding(side, stride, size) if isinstance(side, int) else None

@@ -1,26 +1,32 @@
-"""Runs a frozen TensorFlow graph in OpenCV, in a process of its own: OpenCV is known to crash on odd networks.
+"""Runs a network in OpenCV, in a process of its own: OpenCV is known to crash on networks it does not expect.
 
 Started by path, so that it imports nothing but OpenCV and NumPy:
-python opencv_process.py GRAPH FEEDS.npz LAYERS.json RESULTS.npz
+python opencv_process.py caffe|tensorflow FILE … FEEDS.npz LAYERS.json RESULTS.npz
 """
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 REFUSED = 3  # exit code when OpenCV raises
+READERS: dict[str, Callable[..., cv2.dnn.Net]] = {
+    "caffe": cv2.dnn.readNetFromCaffe,
+    "tensorflow": cv2.dnn.readNetFromTensorflow,
+}
 
 
-def main(graph: str, feeds: str, layers: str, results: str) -> int:
-    """RESULTS holds the first output of each of the named layers that OpenCV has, named by its number."""
+def main(reader: str, *words: str) -> int:
+    """RESULTS holds every top of the named layers that OpenCV has, as "LAYER NUMBER/TOP NUMBER"."""
+    *files, feeds, layers, results = words
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     try:
-        net = cv2.dnn.readNetFromTensorflow(graph)
+        net = READERS[reader](*files)
         net.setPreferableBackend(cv2.dnn.DNN_BACKEND_OPENCV)
         net.enableFusion(False)  # a fused layer's blob would be that of the layer after it
         net.enableWinograd(False)  # faster, but less exact than the bar
@@ -32,7 +38,9 @@ def main(graph: str, feeds: str, layers: str, results: str) -> int:
     except cv2.error as error:
         print(error.err or error, file=sys.stderr)
         return REFUSED
-    found = {str(index): blobs[0] for index, blobs in zip(wanted, tops, strict=True)}
+    found = {
+        f"{index}/{top}": blob for index, blobs in zip(wanted, tops, strict=True) for top, blob in enumerate(blobs)
+    }
     np.savez(results, **found)  # type: ignore[arg-type]
     return 0
 
