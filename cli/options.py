@@ -46,7 +46,7 @@ def _model_options(
         str | None, typer.Option(help="crop (the centre) or stretch (the whole image).", rich_help_panel=_PANEL)
     ] = None,
     layout: Annotated[str | None, typer.Option(help="NCHW or NHWC.", rich_help_panel=_PANEL)] = None,
-    **format_options: str | bool | None,
+    **format_options: str | bool | list[str] | None,
 ) -> Model:
     """Load the model that these options describe."""
     from ..engine.model import load
@@ -62,7 +62,10 @@ def _model_options(
         labels=labels,
         resize=resize,
         layout=None if layout is None else layout.upper(),
-        **format_options,
+        **{
+            name: _parse_pairs(name, value) if isinstance(value, list) else value
+            for name, value in format_options.items()
+        },
     )
 
 
@@ -74,7 +77,7 @@ def _format_options() -> dict[str, inspect.Parameter]:
 
 def _parameter(name: str, option: FormatOption) -> inspect.Parameter:
     words = typer.Option(f"--{name.replace('_', '-')}", help=option.help, rich_help_panel=_PANEL)
-    kind: Any = option.kind | None  # None: not given
+    kind: Any = (list[str] if option.kind is dict else option.kind) | None  # None: not given
     annotation = Annotated[kind, words]
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
@@ -105,6 +108,15 @@ def _evaluated(parameter: inspect.Parameter, function: Callable[..., None]) -> i
     if parameter.name == "model" or not isinstance(parameter.annotation, str):
         return parameter
     return parameter.replace(annotation=eval(parameter.annotation, function.__globals__))
+
+
+def _parse_pairs(option: str, texts: list[str]) -> dict[str, str] | None:
+    """`name=value`, several times; None where there is none."""
+    pairs = [text.partition("=") for text in texts]
+    wrong = [text for text, (name, _, value) in zip(texts, pairs, strict=True) if not (name and value)]
+    if wrong:
+        raise InputError(f"--{option} expects NAME=VALUE, found {wrong[0]!r}")
+    return {name: value for name, _, value in pairs} or None
 
 
 def _parse_shape(text: str) -> tuple[str, tuple[int, ...]]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class FormatOption:
     """An option that files of one format have: a keyword of `load`, and --name on the command line."""
 
-    kind: type[str] | type[bool]
+    kind: type[str] | type[bool] | type[dict[Any, Any]]  # dict: name=value on the command line, several times
     help: str
 
 
@@ -66,7 +66,13 @@ IMPORTERS: dict[str, Importer] = {  # tried in this order: what has a magic numb
         options={"dequantize": FormatOption(bool, "TensorFlow Lite: floats where the file rounds; it has gradients.")},
         needs=("shapes",),
     ),
-    "keras": Importer("keras", (".h5", ".hdf5", ".keras"), "is_keras", companion="architecture (JSON) of bare weights"),
+    "keras": Importer(
+        "keras",
+        (".h5", ".hdf5", ".keras"),
+        "is_keras",
+        companion="architecture (JSON) of bare weights",
+        options={"custom": FormatOption(dict, "Keras: what writes a layer that only you know, LAYER=module:function.")},
+    ),
     "tensorflow": Importer(
         "tensorflow",
         (".pb", ".pbtxt"),
@@ -119,7 +125,7 @@ def load(
     return proto
 
 
-_KINDS: Mapping[type, str] = {str: "text", bool: "True or False"}
+_KINDS: Mapping[type, str] = {str: "text", bool: "True or False", dict: "a dictionary"}
 
 
 def _without_format_options(path: Path, name: str, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,10 +11,13 @@ import onnx
 if TYPE_CHECKING:
     from ..certificate import Reference
     from ..input_spec import InputSpec
+    from .custom import Custom
 
 
-def read(path: Path, companion: Path | None) -> onnx.ModelProto:
+def read(path: Path, companion: Path | None, custom: Custom | None = None) -> onnx.ModelProto:
     """Read a Keras model; `companion` is the architecture as JSON, for files that hold only weights.
+
+    `custom`: name of a layer or class -> a function (LayerWriter) -> None that writes it, or module:function.
 
     Nodes and tensors carry the names of Keras' layers. Inputs and outputs of four axes are [N, C, H, W].
 
@@ -26,7 +29,7 @@ def read(path: Path, companion: Path | None) -> onnx.ModelProto:
     from .source import open_source
     from .translate import translate
 
-    with open_source(path, companion) as source:
+    with open_source(path, companion, custom) as source:
         try:
             proto = translate(source).proto
         except InputError as error:
@@ -36,11 +39,13 @@ def read(path: Path, companion: Path | None) -> onnx.ModelProto:
     return proto
 
 
-def reference(path: Path, companion: Path | None, proto: onnx.ModelProto, names: Sequence[str]) -> Reference:
+def reference(
+    path: Path, companion: Path | None, proto: onnx.ModelProto, names: Sequence[str], custom: Custom | None = None
+) -> Reference:
     """Tensors of the same network as Keras itself computes them, for the parity certificate."""
     from .oracle import reference
 
-    return reference(path, companion, proto, names)
+    return reference(path, companion, proto, names, custom)
 
 
 def _input_spec(proto: onnx.ModelProto) -> InputSpec:

@@ -107,12 +107,12 @@ class Hdf5:
         """Whether there is a group; "" is the file itself."""
         return path in self._groups
 
-    def arrays_in(self, path: str) -> list[str]:
-        """Paths of the arrays directly in a group, those called by numbers in their order."""
+    def arrays_in(self, path: str, *, deep: bool = False) -> list[str]:
+        """Paths of the arrays in a group, directly or `deep`, those called by numbers in their order."""
         start = f"{path}/"
         names = [name[len(start) :] for name in self._arrays if name.startswith(start)]
-        direct = [name for name in names if "/" not in name]
-        return [start + name for name in sorted(direct, key=lambda name: (not name.isdigit(), name.zfill(9)))]
+        direct = [name for name in names if deep or "/" not in name]
+        return [start + name for name in sorted(direct, key=_in_order)]
 
     def text(self, attribute: str, path: str = "") -> str | None:
         """A text attribute of the file or one of its groups, or None."""
@@ -200,6 +200,10 @@ class Hdf5:
 
     def _refusal(self, error: BaseException) -> InputError:
         return InputError(f"{self.where}: expected a Keras file, but it is truncated or damaged ({error})")
+
+
+def _in_order(path: str) -> list[tuple[bool, str]]:
+    return [(not part.isdigit(), part.zfill(9)) for part in path.split("/")]
 
 
 def _layout(header: Header) -> bytes:

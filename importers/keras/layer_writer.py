@@ -41,6 +41,7 @@ class Scope:
     version: int  # major version of the Keras that wrote the file
     flipped: bool  # whether kernels are those of Theano, which convolves with them turned round
     run: Callable[[Network, Sequence[str]], list[str]]  # a model on tensors: its outputs
+    write: Callable[[LayerWriter], None]  # the function of a layer's type
     images_first: bool = False  # whether Keras' images have channels first, as the graph's
     padded: set[str] = field(default_factory=set)  # tensors with zeros around them
     flattened: dict[str, tuple[int, ...]] = field(default_factory=dict)  # tensor -> sides it had, channels still first

@@ -6,6 +6,7 @@ Three forms are read: Sequential (a list of layers), Functional as Keras 1 and 2
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
@@ -19,6 +20,7 @@ from .upgrade import Config, layer_type, upgraded
 
 MODELS = ("Functional", "Sequential")
 WRAPPERS = ("TimeDistributed", "Bidirectional")
+_PACKAGE = re.compile(r".*>|own class |(?!ops\.).*\.")
 _DEEPEST = 32  # models in each other
 
 
@@ -39,9 +41,15 @@ class Layer:
     type: str
     config: Config
     written: str  # the type's name in the file, after which Keras 3 names its weights
+    stated: Config = field(default_factory=dict)  # the configuration in the file's own words
     inner: Network | None = None  # of a model used as a layer
     wrapped: tuple[Layer, ...] = ()  # of TimeDistributed and Bidirectional
     weights: dict[str, str] = field(default_factory=dict)  # role -> path of the array in the file
+
+    @property
+    def class_name(self) -> str:
+        """The class as written, without the package that it was registered for; operations keep theirs, "ops."."""
+        return _PACKAGE.sub("", self.written)
 
 
 @dataclass(eq=False)
@@ -132,12 +140,13 @@ def _layer(entry: Mapping[str, Any], prefix: str, depth: int, name: str = "") ->
     path = prefix + str(entry.get("name") or named.get("name") or name)
     if (model := upgraded(kind, {})[0]) in MODELS:
         inner = _model(entry, f"{path}/", depth + 1)
-        return Layer(path, model, {}, "Functional" if model == "Functional" else written, inner)
-    kind, config = upgraded(kind, dict(config))
+        return Layer(path, model, {}, "Functional" if model == "Functional" else written, {}, inner)
+    stated = dict(config)
+    kind, config = upgraded(kind, stated)
     wrapped: tuple[Layer, ...] = ()
     if kind in WRAPPERS:
         wrapped = tuple(_layer(part, f"{path}/", depth + 1, "layer") for part in _wrapped(kind, config))
-    return Layer(path, kind, config, written, None, wrapped)
+    return Layer(path, kind, config, written, stated, None, wrapped)
 
 
 def _wrapped(kind: str, config: Config) -> list[Mapping[str, Any]]:

@@ -16,6 +16,7 @@ from ..channels_last import to_first, to_last
 from ..errors import InputError
 from ..oracle_process import run_oracle
 from ..provenance import SEED
+from .custom import Custom
 from .hdf5_objects import MAGIC
 from .network import Network
 from .source import open_source
@@ -27,14 +28,16 @@ _ASSUMED_SIDE = 64  # of what the file leaves open
 _TYPES = {kind: onnx.helper.tensor_dtype_to_np_dtype(kind) for kind in onnx.TensorProto.DataType.values() if kind}
 
 
-def reference(path: Path, companion: Path | None, proto: onnx.ModelProto, names: Sequence[str]) -> Reference:
+def reference(
+    path: Path, companion: Path | None, proto: onnx.ModelProto, names: Sequence[str], custom: Custom | None = None
+) -> Reference:
     """Tensors of the same network, by name, as Keras computes them.
 
     Raises InputError where Keras is not installed or cannot read the files (those of Keras 1, and others).
     """
     if find_spec("keras") is None:
         raise InputError("comparing with Keras itself needs it; install it with: pip install keras")
-    with open_source(path, companion) as source:
+    with open_source(path, companion, custom) as source:
         places = dict(translate(source).places)
         feeds = _feeds(proto, source.network)
         turned = [len(value.shape) == 4 and places[name].channels_first for name, value in feeds.items()]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Any
 
 from ..errors import InputError
 from .archive import open_archive, parse_json
+from .custom import Custom, LayerFunction, custom_functions
 from .hdf5 import Hdf5, open_hdf5
 from .hdf5_objects import MAGIC
 from .network import Network, parse_network
@@ -29,11 +30,14 @@ class Source:
     version: int  # major version of the Keras that wrote it
     flipped: bool  # whether Theano's kernels are in it
     files: tuple[Path, ...]
+    custom: Mapping[str, LayerFunction]  # path of a layer -> what the user named to write it
 
 
 @contextmanager
-def open_source(path: Path, companion: Path | None) -> Iterator[Source]:
+def open_source(path: Path, companion: Path | None, custom: Custom | None = None) -> Iterator[Source]:
     """Open a model; `companion` is the architecture (JSON) of a file that holds only weights.
+
+    `custom`: name of a layer or class -> the user's own function that writes such layers.
 
     Raises InputError when that is not possible.
     """
@@ -43,14 +47,14 @@ def open_source(path: Path, companion: Path | None) -> Iterator[Source]:
         is_hdf5 = file.read(len(MAGIC)) == MAGIC
     if is_hdf5:
         with open_hdf5(path, str(path)) as weights:
-            yield _from_hdf5(path, weights, architecture, files)
+            yield _from_hdf5(path, weights, architecture, files, custom or {})
     else:
         with open_archive(path) as archive:
             given = archive.architecture if architecture is None else architecture
-            yield _source(given, str(companion or path), archive.weights, archive.version, "", files)
+            yield _source(given, str(companion or path), archive.weights, archive.version, "", files, custom or {})
 
 
-def _from_hdf5(path: Path, weights: Hdf5, architecture: Any, files: tuple[Path, ...]) -> Source:
+def _from_hdf5(path: Path, weights: Hdf5, architecture: Any, files: tuple[Path, ...], custom: Custom) -> Source:
     stored = weights.text("model_config")
     if architecture is None and stored is None:
         raise InputError(_without_architecture(path, weights))
@@ -60,16 +64,24 @@ def _from_hdf5(path: Path, weights: Hdf5, architecture: Any, files: tuple[Path, 
     numbered = weights.names("model_weights" if weights.has_group("model_weights") else "", "layer_names") is None
     version = weights.text("keras_version") or weights.text("keras_version", "model_weights")
     backend = weights.text("backend") or weights.text("backend", "model_weights")
-    return _source(architecture, where, weights, version or ("3" if numbered else "1"), backend or "", files)
+    version = version or ("3" if numbered else "1")
+    return _source(architecture, where, weights, version, backend or "", files, custom)
 
 
 def _source(
-    architecture: Any, where: str, weights: Hdf5, version: str, backend: str, files: tuple[Path, ...]
+    architecture: Any,
+    where: str,
+    weights: Hdf5,
+    version: str,
+    backend: str,
+    files: tuple[Path, ...],
+    custom: Custom,
 ) -> Source:
     network = parse_network(architecture, where)
-    check_types(network)
+    functions = custom_functions(network, custom)
+    check_types(network, functions)
     attach_weights(network, weights)
-    return Source(network, weights, major_version(version), backend == "theano", files)
+    return Source(network, weights, major_version(version), backend == "theano", files, functions)
 
 
 def _without_architecture(path: Path, weights: Hdf5) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 
 from ..errors import InputError
 from .layers import layer_functions
@@ -11,12 +11,19 @@ from .layers.lambda_operation import FUNCTIONS
 from .layers.lambda_operation import LAYERS as LAMBDAS
 from .network import Layer, Network
 
+_ADVICE = "; name functions that do with --custom LAYER=module:function"
 
-def check_types(network: Network) -> None:
-    """Raise InputError when layer types are not known; all of them are named, with their layers."""
+
+def check_types(network: Network, custom: Container[str]) -> None:
+    """Raise InputError when layer types are not known; all of them are named, with their layers.
+
+    `custom`: paths of layers that the user has functions for.
+    """
     known = layer_functions()
     unknown: dict[str, list[str]] = {}
     for layer in network.walk():
+        if layer.path in custom:
+            continue
         if layer.type not in known and layer.type != "InputLayer":
             unknown.setdefault(layer.type, []).append(layer.path)
         if layer.type in LAMBDAS and (function := str(layer.config.get("function"))) not in FUNCTIONS:
@@ -27,7 +34,7 @@ def check_types(network: Network) -> None:
             unknown.setdefault(f"quantisation {policy(layer)}", []).append(layer.path)
     if unknown:
         listed = "; ".join(f"{kind} (layer {', '.join(names)})" for kind, names in unknown.items())
-        raise InputError(f"layers that onnxray cannot translate: {listed}")
+        raise InputError(f"layers that onnxray cannot translate: {listed}{_ADVICE}")
 
 
 def policy(layer: Layer) -> str:

@@ -83,9 +83,11 @@ class _Translator:
             source.version,
             source.flipped,
             self._inside,
+            self._written,
             has_channels_first(network),
         )
         self.functions = layer_functions()
+        self.custom = source.custom
         self.masked: set[str] = set()
 
     def run(self, network: Network) -> Translation:
@@ -169,12 +171,16 @@ class _Translator:
 
     def _write(self, writer: LayerWriter, reads: Sequence[str]) -> None:
         try:
-            self.functions[writer.layer.type](writer)
+            self._written(writer)
         except InputError:
             raise
         except (ValueError, TypeError, KeyError, ArithmeticError, IndexError, MemoryError) as error:
             shapes = ", ".join(str(list(self.scope.tensors.shape(name))) for name in dict.fromkeys(reads))
             raise writer.error(f"does not fit its inputs of shape {shapes} ({error})") from error
+
+    def _written(self, writer: LayerWriter) -> None:
+        layer = writer.layer
+        (self.custom.get(layer.path) or self.functions[layer.type])(writer)
 
     def _output(self, name: str, ref: Ref, images_first: bool, renamed: dict[str, str], network: Network) -> str:
         """The graph's tensor for an output; where it is a transposed one, they are to exchange names."""

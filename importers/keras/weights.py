@@ -62,9 +62,16 @@ def _attach(layer: Layer, roles: Sequence[Role], paths: Sequence[str]) -> list[s
     if len(roles) == len(paths):
         layer.weights = {role.name: path for role, path in zip(roles, paths, strict=True)}
         return []
-    if not roles:
-        return []  # state of layers that do nothing at test time
+    if not roles:  # a layer of the user's own, or the state of one that does nothing at test time
+        layer.weights = _own_roles(paths)
+        return []
     return [f"{_what(layer)} expects {', '.join(role.name for role in roles)}, the file has {len(paths)} arrays for it"]
+
+
+def _own_roles(paths: Sequence[str]) -> dict[str, str]:
+    """By number, and by what the file calls it: "my/scale/kernel:0" is "kernel" and, where that is taken, no more."""
+    named = {path.rpartition("/")[2].partition(":")[0]: path for path in reversed(paths)}
+    return named | {str(number): path for number, path in enumerate(paths)}
 
 
 def _what(layer: Layer) -> str:
@@ -129,7 +136,7 @@ def _attach_numbered(network: Network, file: Hdf5, start: str, wrong: list[str])
     container = next((name for name in _BY_NUMBER if file.has_group(_joined(start, name))), _BY_NUMBER[0])
     counted: dict[str, int] = {}
     for layer in network.layers.values():
-        written = _snake_case(layer.written.rpartition(">")[2])
+        written = _snake_case(layer.class_name)
         number = counted[written] = counted.get(written, -1) + 1
         place = _joined(start, container, f"{written}_{number}" if number else written)
         model = _model_in(layer)
@@ -148,7 +155,7 @@ def _attach_places(layer: Layer, file: Hdf5, start: str) -> list[str]:
         groups = (_joined(start, name, "vars") for name in (place, private))
         group = next((name for name in groups if file.has_group(name)), "")
         found[place] = file.arrays_in(group) if group else []
-    paths = [path for place in found for path in found[place]]
+    paths = [path for place in found for path in found[place]] if roles else file.arrays_in(start, deep=True)
     if len(paths) != len(roles):
         roles = layer_roles(layer, len(paths))
     return _attach(layer, roles, paths)

@@ -71,7 +71,11 @@ def test_another_formats_option_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_
 
 
 def test_the_command_line_has_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    options = {"key": FormatOption(str, "Which part."), "allow_code": FormatOption(bool, "Run it.")}
+    options = {
+        "key": FormatOption(str, "Which part."),
+        "allow_code": FormatOption(bool, "Run it."),
+        "parts": FormatOption(dict, "What is what."),
+    }
     monkeypatch.setitem(importers.IMPORTERS, "caffe", Importer("caffe", (), "is_caffe", options=options))
     given: list[dict[str, Any]] = []
     monkeypatch.setattr("onnxray.engine.model.load", lambda path, **words: given.append(words))
@@ -82,7 +86,10 @@ def test_the_command_line_has_them(monkeypatch: pytest.MonkeyPatch) -> None:
     def verb(model) -> None:  # type: ignore[no-untyped-def]
         """A verb."""
 
-    app(["net.onnx", "--allow-code", "--key", "weights"], standalone_mode=False)
+    app(["net.onnx", "--allow-code", "--key", "weights", "--parts", "a=b", "--parts", "c=d=e"], standalone_mode=False)
     app(["net.onnx"], standalone_mode=False)
     assert [words["allow_code"] for words in given] == [True, None]
     assert [words["key"] for words in given] == ["weights", None]
+    assert [words["parts"] for words in given] == [{"a": "b", "c": "d=e"}, None]
+    with pytest.raises(InputError, match=r"--parts expects NAME=VALUE, found 'a'"):
+        app(["net.onnx", "--parts", "a"], standalone_mode=False)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache
 
 from ...families import merged
+from ..custom import LayerFunction
 from ..layer_writer import LayerWriter
-
-LayerFunction = Callable[[LayerWriter], None]
 
 FAMILIES = (
     "activation",

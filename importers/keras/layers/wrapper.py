@@ -7,8 +7,6 @@ from ..layer_writer import LayerWriter
 
 def time_distributed(layer: LayerWriter) -> None:
     """x [N, T, ...] as [N * T, ...] through the wrapped layer, and back."""
-    from . import layer_functions
-
     (wrapped,) = layer.layer.wrapped
     steps, *sides = layer.sizes(layer.shape()[1:])
     wrapped.weights = {role.removeprefix("0/"): path for role, path in layer.layer.weights.items()}
@@ -18,7 +16,7 @@ def time_distributed(layer: LayerWriter) -> None:
         (result,) = layer.scope.run(wrapped.inner, [merged])
     else:
         inner = LayerWriter(wrapped, layer.scope, [merged])
-        layer_functions()[wrapped.type](inner)
+        layer.scope.write(inner)
         (result,) = inner.results
     sizes = layer.sizes(layer.tensors.shape(result)[1:])
     layer.first = False
