@@ -75,7 +75,7 @@ IMPORTERS: dict[str, Importer] = {  # tried in this order: what has a magic numb
     ),
     "tensorflow": Importer(
         "tensorflow",
-        (".pb", ".pbtxt"),
+        (".pb", ".pbtxt", ".meta"),
         "is_tensorflow",
         options={
             "output_names": FormatOption(str, "TensorFlow graphs: the nodes that are outputs, with commas."),

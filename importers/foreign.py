@@ -10,7 +10,7 @@ from pathlib import Path
 
 from .keras.archive import is_archive
 from .pytorch.archive import kind_of
-from .wire import top_level_fields
+from .wire import start_of_first, top_level_fields
 from .zip_members import members
 
 _HEAD = 1 << 12  # bytes
@@ -119,11 +119,3 @@ def _protobuf(path: Path, head: bytes) -> Foreign | None:
     if {(1, 0), (2, 0), (3, 0), (4, 0)} <= kinds and kinds & {(5, 2), (5, 5)}:
         return Foreign("a Caffe mean image (.binaryproto)", False, "; pass the network's caffemodel or prototxt")
     return None
-
-
-def start_of_first(head: bytes, number: int = 1) -> bytes:
-    """The first bytes inside a protobuf's first field when that is this one, a message; else nothing."""
-    if head[:1] != bytes([number << 3 | 2]):
-        return b""
-    length = next((at for at in range(1, 11) if head[at : at + 1] < b"\x80"), 10)
-    return head[length + 1 : length + 4]

@@ -11,25 +11,25 @@ from pathlib import Path
 
 from . import IMPORTERS
 from .errors import InputError
-from .foreign import foreign_format, start_of_first
+from .foreign import foreign_format
+from .tensorflow.kinds import graph_file
+from .tensorflow.kinds import kind_of as kind_of_tensorflow
 from .wire import BYTES, VARINT, top_level_fields
 
 _TEXT_HEAD = 1 << 16  # bytes
 _LAYER = re.compile(r"^\s*layers?\s*:?\s*\{", re.MULTILINE)
-_GRAPH = {(1, BYTES), (2, BYTES), (3, VARINT), (4, BYTES)}
-_GRAPH_TEXT = re.compile(r"(\s*#[^\n]*\n|\s)*(node\s*\{|meta_graphs\s*\{|saved_model_schema_version\s*:)")
 _ONNX_HEAD = {(1, VARINT), (2, BYTES), (3, BYTES), (4, BYTES), (5, VARINT), (6, BYTES)}
 
 
 def recognise(path: Path) -> str:
     """The name of the format in IMPORTERS.
 
-    Raises InputError when the file is missing, empty, a folder (but a SavedModel's) or of a format we cannot import
-    (named, if known).
+    Raises InputError when the file is missing, empty, a folder (but a SavedModel's or a checkpoint's) or of a format
+    we cannot import (named, if known).
     """
-    saved_model = saved_model_file(path)
-    _check_readable(saved_model or path)
-    if saved_model is not None:
+    file = graph_file(path)
+    _check_readable(file)
+    if file != path:
         return "tensorflow"
     foreign = foreign_format(path)
     if foreign is None:
@@ -45,12 +45,6 @@ def recognise(path: Path) -> str:
             f"`onnxray view` may show it{foreign.advice}"
         )
     raise InputError(f"{path}: expected a model file, found {foreign.name}{foreign.advice}")
-
-
-def saved_model_file(path: Path) -> Path | None:
-    """Of a folder that is a TensorFlow SavedModel: the file of its graph."""
-    files = (path / name for name in ("saved_model.pb", "saved_model.pbtxt"))
-    return next((file for file in files if file.exists()), None) if path.is_dir() else None
 
 
 def _check_readable(path: Path) -> None:
@@ -106,17 +100,8 @@ def is_tflite(path: Path) -> bool:
 
 
 def is_tensorflow(path: Path) -> bool:
-    """A graph: nodes that start with their name, its versions, its functions; a SavedModel: the schema's number, then
-    graphs that start with what they are; either of them as text.
-    """
-    fields = top_level_fields(path)
-    with path.open("rb") as file:
-        head = file.read(_TEXT_HEAD)
-    if fields.keys() <= _GRAPH and fields[1, BYTES] and start_of_first(head)[:1] == b"\n":
-        return True
-    if fields.keys() == {(1, VARINT), (2, BYTES)} and head[:1] == b"\x08" and start_of_first(head[2:], 2)[:1] == b"\n":
-        return True
-    return b"\0" not in head and _GRAPH_TEXT.match(head.decode("utf-8", "ignore")) is not None
+    """A graph, a SavedModel or the graph of a checkpoint, binary or text."""
+    return kind_of_tensorflow(path) is not None
 
 
 def is_keras(path: Path) -> bool:

@@ -29,6 +29,14 @@ def top_level_fields(path: Path) -> Fields:
     return fields
 
 
+def start_of_first(head: bytes, number: int = 1) -> bytes:
+    """The first bytes inside a protobuf's first field when that is this one, a message; else nothing."""
+    if head[:1] != bytes([number << 3 | 2]):
+        return b""
+    length = next((at for at in range(1, 11) if head[at : at + 1] < b"\x80"), 10)
+    return head[length + 1 : length + 4]
+
+
 def _length(file: BinaryIO, wire: int) -> int | None:
     """Bytes of a field's value after what this reads of it; None when it makes no sense."""
     if wire == VARINT:

@@ -1,4 +1,4 @@
-"""TensorFlow: frozen graphs (.pb, .pbtxt) and SavedModels to ONNX, nothing of TensorFlow installed."""
+"""TensorFlow: frozen graphs (.pb, .pbtxt), SavedModels and checkpoints to ONNX, nothing of TensorFlow installed."""
 
 from __future__ import annotations
 
@@ -28,8 +28,9 @@ def read(
     from ..errors import InputError
     from ..input_spec import checked, write_input_spec
     from ..provenance import write_source
+    from .kinds import graph_file
     from .preprocessing import input_spec
-    from .source import graph_file, open_network
+    from .source import open_network
     from .translate import translate
 
     network = open_network(path, output_names, signature)

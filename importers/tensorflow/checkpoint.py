@@ -6,6 +6,7 @@ an index block that says where the blocks lie, and a footer that says where the 
 
 from __future__ import annotations
 
+import glob
 import math
 import struct
 from collections.abc import Iterator
@@ -17,11 +18,13 @@ from google.protobuf.message import DecodeError
 
 from ..errors import InputError
 from .reader import numpy_type, shape_of
+from .sliced import parse_extents, slice_key, within
 from .wire_schema import message_class
 
 _FOOTER = 48  # bytes
 _MAGIC = 0xDB4775248B80FB57
 _LARGEST_INDEX = 1 << 28  # bytes
+_CHECKSUM = 4  # bytes, before a text
 _HEADER = ""  # the key of what is said of all of them
 
 
@@ -46,26 +49,84 @@ class Checkpoint:
     def __contains__(self, key: object) -> bool:
         return key in self._entries
 
-    def value(self, key: str) -> np.ndarray:
-        """A tensor. Raises InputError when its bytes are not there."""
-        entry = self._entries.get(key)
-        dtype = None if entry is None else numpy_type(entry.dtype)
-        if entry is None or dtype is None or entry.slices:
-            what = "absent" if entry is None else "cut into slices" if entry.slices else "of a type without numbers"
-            raise InputError(f"the variable {key} is {what} in the checkpoint {self._prefix}")
+    def value(self, key: str, part: str = "") -> np.ndarray:
+        """A tensor, or the part of it that a graph asks for. Raises InputError when its bytes are not there."""
+        entry = self._entry(key)
+        whole = self._joined(key, entry) if entry.slices else self._stored(key, entry)
+        if not part:
+            return whole
+        try:
+            cut = within(parse_extents(part), whole.shape)
+        except ValueError as error:
+            raise InputError(f"the variable {key}: {error}; the file is damaged") from None
+        if cut is None:
+            raise InputError(f"the variable {key} of shape {list(whole.shape)} has no part {part[:40]!r}; damaged")
+        return np.ascontiguousarray(whole[cut])
+
+    def content(self, key: str) -> bytes:
+        """The bytes of a tensor that holds one text. Raises InputError when they are not there."""
+        entry = self._entry(key)
+        data = self._bytes(key, entry, entry.size)
+        try:
+            length, at = _varint(data, 0)
+        except (IndexError, ValueError):
+            length, at = -1, 0
+        if length != len(data) - at - _CHECKSUM:
+            raise InputError(f"the text {key} in the checkpoint {self._prefix} is damaged")
+        return data[at + _CHECKSUM :]
+
+    def _entry(self, key: str) -> Any:
+        if key not in self._entries:
+            raise InputError(f"the variable {key} is absent in the checkpoint {self._prefix}")
+        return self._entries[key]
+
+    def _joined(self, key: str, entry: Any) -> np.ndarray:
+        """A tensor of its slices, which have to fill it: a few bytes may claim any shape."""
+        shape, dtype = shape_of(entry.shape) or (), numpy_type(entry.dtype)
+        folder, name = self._prefix.parent, glob.escape(self._prefix.name)
+        held = sum(path.stat().st_size for path in folder.glob(f"{name}.data-*"))
+        if dtype is None or min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize > held:
+            raise InputError(f"the variable {key} claims the shape {list(shape)}, its checkpoint holds {held} bytes")
+        pieces = []
+        for piece in entry.slices:
+            extents = tuple((extent.start, extent.length) for extent in piece.extent)
+            place, own = within(extents, shape), slice_key(key, extents)
+            if place is None or own not in self._entries:
+                raise InputError(f"the variable {key} has a slice that the checkpoint {self._prefix} lacks; damaged")
+            pieces.append((place, own))
+        whole, filled = np.empty(shape, dtype), np.zeros(shape, bool)
+        for place, own in pieces:
+            stored = self._stored(own, self._entries[own])
+            if whole[place].shape != stored.shape or filled[place].any():
+                raise InputError(f"the slices of the variable {key} overlap, or have other shapes; damaged")
+            whole[place], filled[place] = stored, True
+        if not filled.all():
+            raise InputError(f"the slices of the variable {key} do not fill its shape {list(shape)}; damaged")
+        return whole
+
+    def _stored(self, key: str, entry: Any) -> np.ndarray:
+        dtype = numpy_type(entry.dtype)
+        if dtype is None:
+            raise InputError(f"the variable {key} is of a type without numbers in the checkpoint {self._prefix}")
         shape = shape_of(entry.shape) or ()
-        length = math.prod(shape) * dtype.itemsize
+        length = -1 if min(shape, default=0) < 0 else math.prod(shape) * dtype.itemsize
+        found = np.frombuffer(self._bytes(key, entry, length), dtype)
+        return found.reshape(shape).astype(dtype.newbyteorder("="), copy=False)
+
+    def _bytes(self, key: str, entry: Any, length: int) -> bytes:
+        """What an entry's shard holds for it: `length` bytes, if the entry says so too."""
         path = self._prefix.with_name(
             f"{self._prefix.name}.data-{entry.shard_id:05d}-of-{self._shards.num_shards or 1:05d}"
         )
         held = path.stat().st_size if path.is_file() else 0
-        if min(shape, default=0) < 0 or length != entry.size or not 0 <= entry.offset <= held - length:
+        if length < 0 or length != entry.size or not 0 <= entry.offset <= held - length:
             raise InputError(
-                f"the variable {key} claims {entry.size} bytes at {entry.offset} for the shape {list(shape)}, "
-                f"{path.name} holds {held}; truncated, or of another checkpoint"
+                f"the variable {key} claims {entry.size} bytes at {entry.offset} for the shape "
+                f"{list(shape_of(entry.shape) or ())}, {path.name} holds {held}; truncated, or of another checkpoint"
             )
-        found = np.fromfile(path, dtype, math.prod(shape), offset=entry.offset)
-        return found.reshape(shape).astype(dtype.newbyteorder("="), copy=False)
+        with path.open("rb") as file:
+            file.seek(entry.offset)
+            return file.read(length)
 
 
 def _entries(data: bytes) -> Iterator[tuple[str, bytes]]:
@@ -75,7 +136,7 @@ def _entries(data: bytes) -> Iterator[tuple[str, bytes]]:
     _, at = _handle(footer, 0)  # of the block of statistics
     for _, handle in _block(data, _handle(footer, at)[0]):
         for key, value in _block(data, _handle(handle, 0)[0]):
-            yield key.decode("utf-8"), value
+            yield key.decode("utf-8", "surrogateescape"), value
 
 
 def _handle(data: bytes, at: int) -> tuple[tuple[int, int], int]:
@@ -114,37 +175,3 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
         if byte < 0x80:
             return value, at
     raise ValueError("a number without end")
-
-
-def restored(nodes: Any, functions: Any, bound: Any = None) -> dict[str, str]:
-    """Variable -> its key in the checkpoint, as the graph's own nodes for restoring say it.
-
-    `bound`: input of a function -> the node that it stands for.
-    """
-    bound = bound or {}
-    by_name = {node.name: node for node in nodes}
-    found: dict[str, str] = {}
-    for node in nodes:
-        called = functions.get(node.attributes.get("f"))
-        if called is not None and len(called.inputs) == len(node.inputs):
-            inner = dict(zip(called.inputs, (bound.get(tensor, tensor) for tensor in node.inputs), strict=True))
-            if not bound and any(other.op == "RestoreV2" for other in called.nodes):
-                found.update(restored(called.nodes, functions, inner))
-        elif node.op in ("AssignVariableOp", "Assign") and len(node.inputs) == 2:
-            key = _key(node.inputs[1], by_name)
-            if key is not None:
-                found[bound.get(node.inputs[0], node.inputs[0])] = key
-    return found
-
-
-def _key(tensor: str, nodes: Any) -> str | None:
-    """What a tensor is called in the checkpoint that it is read from."""
-    source = nodes.get(tensor.partition(":")[0])
-    while source is not None and source.op == "Identity" and source.inputs:
-        tensor = source.inputs[0]
-        source = nodes.get(tensor.partition(":")[0])
-    if source is None or source.op != "RestoreV2" or len(source.inputs) < 2:
-        return None
-    names = nodes[source.inputs[1]].attributes.get("value") if source.inputs[1] in nodes else None
-    number = int(tensor.partition(":")[2] or 0)
-    return str(names[number]) if isinstance(names, list) and number < len(names) else None

@@ -53,7 +53,7 @@ def frozen_network(graph: Graph, output_names: str | None) -> Network:
 
     Raises InputError when there is no such output, or none that depends on an input.
     """
-    outputs = _named(graph, output_names) if output_names else _sinks(graph)
+    outputs = _named(graph, output_names) if output_names else sinks(graph)
     return flat_network(graph, [(name, name) for name in outputs])
 
 
@@ -68,7 +68,7 @@ def _named(graph: Graph, text: str) -> list[str]:
     return list(dict.fromkeys(wanted))
 
 
-def _sinks(graph: Graph) -> list[str]:
+def sinks(graph: Graph) -> list[str]:
     """What nothing reads and what depends on an input, in the file's order."""
     read = {node_of(tensor) for node in graph.nodes if node.op not in _WATCHING for tensor in node.inputs}
     reached: set[str] = set()

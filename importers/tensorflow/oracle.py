@@ -19,9 +19,10 @@ from ..channels_last import to_last
 from ..errors import InputError, MissingExtra
 from ..oracle_process import OPENCV, run_oracle
 from ..sample_inputs import sample_inputs
+from .kinds import GRAPH, graph_file, kind_of
 from .network import Network
 from .reader import Node
-from .source import graph_file, is_saved_model, is_text, open_network
+from .source import is_text, open_network
 from .translate import translate
 from .writer import write_graph
 
@@ -106,7 +107,7 @@ def _attempts(
     path: Path, network: Network, feeds: Mapping[str, np.ndarray], first: set[str], folder: Path
 ) -> Iterator[tuple[str, Path]]:
     file = graph_file(path)
-    if not is_saved_model(file) and not is_text(file.read_bytes()[: 1 << 12]):
+    if kind_of(file) == GRAPH and not is_text(file.read_bytes()[: 1 << 12]):
         yield "the original file", file
     shapes = {
         name: tuple(value.shape[axis] for axis in to_last(4)) if name in first else value.shape

@@ -1,4 +1,4 @@
-"""SavedModel folders: which graph, which of its signatures or functions, and what its captured tensors are."""
+"""SavedModels and checkpoints: which graph, which signature or function of it, and what its captured tensors are."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError, nearest_names
-from .checkpoint import Checkpoint, restored
-from .network import VARIABLES, Entry, Network, flat_network
+from .checkpoint import Checkpoint
+from .network import VARIABLES, Entry, Network, flat_network, frozen_network
 from .reader import Function, Graph, Node, read_graph, tensor_name, text_of
+from .restoring import with_variables
+from .training import without_training
 from .wire_schema import message_class
 
 _DEFAULT = "serving_default"
@@ -23,26 +25,45 @@ def saved_network(message: Any, signature: str | None, checkpoint: Path) -> Netw
     `signature` names none of them.
     """
     meta = _serving(message)
-    graph = read_graph(meta.graph_def)
-    signatures = {text_of(entry.key): entry.value for entry in meta.signature_def if entry.key not in _INTERNAL}
+    graph, signatures = _read(meta)
     functions = {name: graph.functions[name] for name in _functions(meta) if name in graph.functions}
     if signature is None:
         signature = _chosen(signatures, functions)
     if signature in signatures:
-        return _with_variables(_of_signature(graph, signatures[signature]), graph, checkpoint)
+        return _with_variables(_of_signature(graph, signatures[signature]), graph, meta, checkpoint)
     if signature not in functions:
         known = [*signatures, *functions]
         raise InputError(f"no signature or function is called {signature}; {nearest_names(signature, known)}")
     network = _of_function(graph, functions[signature], _captured(meta, signature, graph))
-    return _with_variables(network, graph, checkpoint)
+    return _with_variables(network, graph, meta, checkpoint)
 
 
-def _with_variables(network: Network, graph: Graph, prefix: Path) -> Network:
+def checkpoint_network(meta: Any, output_names: str | None, signature: str | None, checkpoint: Path) -> Network:
+    """The network that a checkpoint's graph trains: its outputs are those named, those of a signature, or what
+    nothing but the training reads.
+
+    Raises InputError when that is not clear, or the checkpoint is not there.
+    """
+    graph, signatures = _read(meta)
+    if signature is not None and signature not in signatures:
+        raise InputError(f"no signature is called {signature}; {nearest_names(signature, signatures)}")
+    if output_names is None and (signature or _DEFAULT in signatures):
+        network = _of_signature(graph, signatures[signature or _DEFAULT])
+    else:
+        network = frozen_network(graph if output_names else without_training(graph), output_names)
+    return _with_variables(network, graph, meta, checkpoint)
+
+
+def _read(meta: Any) -> tuple[Graph, dict[str, Any]]:
+    """The graph and its signatures."""
+    signatures = {text_of(entry.key): entry.value for entry in meta.signature_def if entry.key not in _INTERNAL}
+    return read_graph(meta.graph_def), signatures
+
+
+def _with_variables(network: Network, graph: Graph, meta: Any, prefix: Path) -> Network:
     """The network and the values of the variables it reads."""
-    nodes = [node.name for node in network.nodes if node.op in VARIABLES]
-    if nodes:
-        keys, checkpoint = restored(graph.nodes, graph.functions), Checkpoint(prefix)
-        network.variables = {name: checkpoint.value(keys.get(name, name)) for name in nodes}
+    if any(node.op in VARIABLES for node in network.nodes):
+        return with_variables(network, graph, Checkpoint(prefix), meta.object_graph_def)
     return network
 
 

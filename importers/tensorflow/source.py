@@ -1,4 +1,4 @@
-"""What an import starts from: the network in a graph file, binary or text, or in a SavedModel."""
+"""What an import starts from: the network in a graph file, binary or text, in a SavedModel or beside a checkpoint."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from google.protobuf import text_format
 from google.protobuf.message import DecodeError
 
 from ..errors import InputError
-from ..sniff import saved_model_file
+from .kinds import GRAPH, META_GRAPH, SAVED_MODEL, graph_file, kind_of
 from .network import Network, frozen_network
 from .reader import read_graph
-from .saved_model import saved_network
+from .saved_model import checkpoint_network, saved_network
 from .wire_schema import message_class
 
 
@@ -20,27 +20,19 @@ def open_network(path: Path, output_names: str | None, signature: str | None) ->
     """Raises InputError when the file is damaged, or does not say which network is meant."""
     file = graph_file(path)
     try:
-        if is_saved_model(file):
+        kind = kind_of(file) or (SAVED_MODEL if file.stem == "saved_model" else GRAPH)
+        message = _parsed(file, kind)
+        if kind == SAVED_MODEL:
             if output_names:
                 raise InputError("output_names is for graph files; a SavedModel's signature says its outputs")
-            return saved_network(_parsed(file, "SavedModel"), signature, file.parent / "variables" / "variables")
+            return saved_network(message, signature, file.parent / "variables" / "variables")
+        if kind == META_GRAPH:
+            return checkpoint_network(message, output_names, signature, file.with_suffix(""))
         if signature:
             raise InputError("signature is for SavedModels; this is a graph, say its outputs with --output-names")
-        return frozen_network(read_graph(_parsed(file, "Graph")), output_names)
+        return frozen_network(read_graph(message), output_names)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
-
-
-def graph_file(path: Path) -> Path:
-    """The file itself, or that in a SavedModel's folder."""
-    return saved_model_file(path) or path
-
-
-def is_saved_model(file: Path) -> bool:
-    """Whether it is that of a SavedModel: it starts with the number of its schema, a graph does with a node."""
-    with file.open("rb") as opened:
-        start = opened.read(1 << 16)
-    return start.startswith(b"\x08") or b"saved_model_schema_version" in start
 
 
 def _parsed(file: Path, kind: str) -> Any:

@@ -204,7 +204,7 @@ class _Translation:
         if node.op in VARIABLES:
             raise InputError(
                 f"its weights are variables ({node.name}), which are in a checkpoint and not in the graph; pass the "
-                "folder of a SavedModel, or freeze them with tf.compat.v1.graph_util.convert_variables_to_constants"
+                "folder of a SavedModel, or the .meta file beside the checkpoint"
             )
         if function is None:
             self._lose(node)

@@ -50,7 +50,12 @@ _MESSAGES: dict[str, str] = {
     "ConcreteFunction": "bound_inputs 2 int32*",
     # A checkpoint: variables.index maps a key to where its bytes lie in variables.data-….
     "BundleHeader": "num_shards 1 int32, endianness 2 int32",
-    "BundleEntry": "dtype 1 Type, shape 2 Shape, shard_id 3 int32, offset 4 int64, size 5 int64, slices 7 bytes*",
+    "BundleEntry": "dtype 1 Type, shape 2 Shape, shard_id 3 int32, offset 4 int64, size 5 int64, slices 7 Slice*",
+    "Slice": "extent 1 Extent*",
+    "Extent": "start 1 int64, length 2 int64=-1",
+    "Trackables": "nodes 1 Trackable*",  # the objects that were saved, and the key of what each holds
+    "Trackable": "children 1 Child*, attributes 2 Saved*",
+    "Saved": "name 1 string, full_name 2 string, checkpoint_key 3 string",
 }
 _ENUMS = {
     "Type": """DT_INVALID 0, DT_FLOAT 1, DT_DOUBLE 2, DT_INT32 3, DT_UINT8 4, DT_INT16 5, DT_INT8 6, DT_STRING 7,
