@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import fx
 
-from .steps import Axes, Compute
+from .steps import Axes, Compute, as_rows, from_rows
 from .travel import Tensors, Travel, in_place
 from .windows import Reach, Span, Window
 
@@ -60,11 +60,20 @@ class _Taps:
     def part(self, numbers: slice) -> _Taps:
         return _Taps(self.before[numbers], self.behind[numbers], self.share[numbers])
 
+    def matrix(self, read: int) -> np.ndarray:
+        """[positions, size, read]: how much of each place."""
+        found = np.zeros((*self.before.shape, read))
+        for places, share in ((self.before, 1 - self.share), (self.behind, self.share)):
+            at = np.maximum(places, 0)[..., None]
+            np.put_along_axis(found, at, np.take_along_axis(found, at, 2) + share[..., None], 2)
+        return found
+
 
 def _laid_out(x: torch.Tensor, axes: Axes, down: _Taps, over: _Taps, constant: float) -> torch.Tensor:
-    y = _mixed(x, axes, down, over.before)
-    if over.share.any():
-        y = torch.lerp(y, _mixed(x, axes, down, over.behind), _spread(over.share, y, axes[1]))
+    if down.share.any() or over.share.any():
+        y = from_rows(_means(_means(as_rows(x, axes), 2, over), 1, down), x, axes)
+    else:
+        y = picked(x, axes, down.before, over.before)
     outside = (down.before < 0)[:, :, None] | (over.before < 0)[:, None, :]
     if outside.any():
         y = y.clone()
@@ -72,12 +81,11 @@ def _laid_out(x: torch.Tensor, axes: Axes, down: _Taps, over: _Taps, constant: f
     return y
 
 
-def _mixed(x: torch.Tensor, axes: Axes, down: _Taps, columns: np.ndarray) -> torch.Tensor:
-    """Along rows."""
-    y = picked(x, axes, down.before, columns)
-    if down.share.any():
-        y = torch.lerp(y, picked(x, axes, down.behind, columns), _spread(down.share, y, axes[0]))
-    return y
+def _means(rows: torch.Tensor, axis: int, along: _Taps) -> torch.Tensor:
+    """Matrix products: mostly with zeros, and yet faster than to gather both neighbours of every place."""
+    x = rows.movedim(axis, 1)
+    matrix = torch.from_numpy(along.matrix(x.shape[1])).to(x.dtype)
+    return torch.bmm(matrix, x.flatten(2)).unflatten(2, x.shape[2:]).movedim(1, axis)
 
 
 @dataclass(frozen=True)
@@ -122,16 +130,12 @@ def picked(x: torch.Tensor, axes: Axes, rows: np.ndarray, columns: np.ndarray) -
         for places in (rows, columns)
     ):
         return x.narrow(axes[0], rows[0, 0], rows.shape[1]).narrow(axes[1], columns[0, 0], columns.shape[1])
-    numbers = torch.arange(len(x))[:, None, None]
-    down, over = (torch.from_numpy(np.maximum(places, 0)) for places in (rows, columns))
-    return x.movedim(axes, (1, 2))[numbers, down[:, :, None], over[:, None, :]].movedim((1, 2), axes)
-
-
-def _spread(shares: np.ndarray, like: torch.Tensor, axis: int) -> torch.Tensor:
-    """[positions, size], to broadcast along the axis."""
-    shape = [1] * like.dim()
-    shape[0], shape[axis] = shares.shape
-    return torch.from_numpy(shares).to(like.dtype).reshape(shape)
+    found = as_rows(x, axes)
+    count, height, width, channels = found.shape
+    numbers = np.arange(count)[:, None, None]
+    at = (numbers * height + np.maximum(rows, 0)[:, :, None]) * width + np.maximum(columns, 0)[:, None, :]
+    found = found.reshape(-1, channels).index_select(0, torch.from_numpy(at.ravel()))  # copies a place's channels at once
+    return from_rows(found.reshape(*at.shape, channels), x, axes)
 
 
 # -- asking the operator ---

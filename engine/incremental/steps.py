@@ -32,7 +32,7 @@ class Clean:
 
     def rows(self, node: fx.Node, axes: Axes) -> torch.Tensor:  # [H, W, C]
         if node not in self._rows:
-            self._rows[node] = _rows(self.values[node], axes)[0]
+            self._rows[node] = as_rows(self.values[node], axes)[0]
         return self._rows[node]
 
 
@@ -70,11 +70,11 @@ class Reading:
         value = run.values[self.source]
         if self.as_it_is:
             return value
-        return _from_rows(overlay(*self.parts(run), self.size, self.fill), value, self.axes)
+        return from_rows(overlay(*self.parts(run), self.size, self.fill), value, self.axes)
 
     def parts(self, run: Run) -> tuple[torch.Tensor, torch.Tensor, np.ndarray, np.ndarray]:
         """The tensor without a change [H, W, C], the changes [P, h, w, C], where those and the windows lie."""
-        clean, changes = run.clean.rows(self.source, self.axes), _rows(run.values[self.source], self.axes)
+        clean, changes = run.clean.rows(self.source, self.axes), as_rows(run.values[self.source], self.axes)
         return clean, changes, self.own[run.numbers], self.at[run.numbers]
 
     def unchanged(self, run: Run) -> torch.Tensor:
@@ -82,7 +82,7 @@ class Reading:
         clean, at = run.clean.rows(self.source, self.axes), self.at[run.numbers]
         nothing = clean.new_empty(len(at), 0, 0, clean.shape[2])
         rows = overlay(clean, nothing, np.zeros_like(at), at, self.size, self.fill)
-        return _from_rows(rows, run.clean[self.source], self.axes)
+        return from_rows(rows, run.clean[self.source], self.axes)
 
 
 @dataclass(frozen=True)
@@ -97,11 +97,12 @@ class Step:
         run.values[self.node] = self.compute(read, run)
 
 
-def _rows(x: torch.Tensor, axes: Axes) -> torch.Tensor:  # [N, …] -> [N, H, W, C]: all other axes are channels
+def as_rows(x: torch.Tensor, axes: Axes) -> torch.Tensor:
+    """[N, …] -> [N, H, W, C]: all other axes are channels."""
     return x.movedim(axes, (1, 2)).flatten(3).contiguous() if x.dim() > 3 else x.movedim(axes, (1, 2))[..., None]
 
 
-def _from_rows(rows: torch.Tensor, like: torch.Tensor, axes: Axes) -> torch.Tensor:
+def from_rows(rows: torch.Tensor, like: torch.Tensor, axes: Axes) -> torch.Tensor:
     """[N, H, W, C] with rows and columns where `like` has them."""
     others = [size for axis, size in enumerate(like.shape) if axis and axis not in axes]
     return rows.unflatten(3, others or [1]).movedim((1, 2), axes)
