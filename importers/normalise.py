@@ -1,7 +1,8 @@
 """One shape for every graph, whoever wrote it: functions inlined, nodes sorted and named, constants as initializers.
 
 The engine relies on: nodes in topological order, each with a unique name; names that can be printed; every tensor made
-once; constants are initializers, which are not inputs; no local function unless it cannot be inlined.
+once; constants are initializers, which are not inputs; no local function unless it cannot be inlined; no MaxPool that
+onnxruntime would merge with a Pad.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from .bodies import is_weight, lift_body_weights
 from .errors import InputError
 from .names import make_printable
 from .opset import STANDARD, relabel_functions
+from .pads_apart import keep_pads_apart
 from .sorting import label, sort_nodes
 from .tensors import bits_per_element, check_tensor
 from .walk import all_nodes, subgraphs
@@ -47,6 +49,7 @@ def normalise(proto: onnx.ModelProto) -> None:
     for node in all_nodes(proto.graph.node):
         _tidy_inputs(node)
     separate_inputs(proto)
+    keep_pads_apart(proto)
     sort_nodes(proto.graph)
     name_nodes(proto.graph)
     lift_constants(proto.graph)
