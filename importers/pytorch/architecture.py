@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import re
 import sys
+from collections import OrderedDict
 from collections.abc import Mapping
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
@@ -95,7 +96,10 @@ def with_weights(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor], s
         parts = (("missing", missing), ("unknown", unknown), ("of another shape", other))
         found = "; ".join(f"{len(names)} {what} ({_some(names)})" for what, names in parts if names)
         raise InputError(f"the weights are not those of --arch: {found}{_advice(missing, unknown)}")
-    module.load_state_dict(named, strict=False)
+    fitting = OrderedDict(named)
+    # Having its names they are of its modules' versions, which safetensors and prefixed names do not say.
+    fitting._metadata = getattr(wanted, "_metadata", None)  # type: ignore[attr-defined]
+    module.load_state_dict(fitting, strict=False)
     return module
 
 

@@ -166,7 +166,7 @@ def _with_plain_outputs(module: torch.nn.Module, inputs: Mapping[str, torch.Tens
     plain = isinstance(result, torch.Tensor) or (
         isinstance(result, tuple) and all(isinstance(value, torch.Tensor) for value in result)
     )
-    return module if plain else _Flat(module)
+    return module if plain else _Flat(module).eval()  # torch puts it, and all in it, back into the mode it came in
 
 
 def _difference(task: Task, written: bytes) -> float:

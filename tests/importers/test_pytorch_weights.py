@@ -73,6 +73,21 @@ def test_prefixes_of_wrappers_go(prefix: str, weights: dict[str, torch.Tensor], 
     assert same(read(saved(with_prefix(weights, prefix), tmp_path / "model.pth")), weights)
 
 
+class Versioned(Tiny):
+    """Like some of torchvision, it asks which version of it the weights were saved by."""
+
+    _version = 2
+
+    def _load_from_state_dict(self, weights: Any, prefix: str, metadata: dict[str, Any], *others: Any) -> None:
+        assert metadata["version"] == 2
+        super()._load_from_state_dict(weights, prefix, metadata, *others)
+
+
+def test_weights_are_of_the_version_that_they_fit(weights: dict[str, torch.Tensor]) -> None:
+    module = architecture.with_weights(Versioned().eval(), with_prefix(weights, "module."), None)
+    assert same(module, weights)
+
+
 def test_any_other_prefix_is_named(weights: dict[str, torch.Tensor], tmp_path: Path) -> None:
     path = saved({**with_prefix(weights, "backbone."), "loss.weight": torch.ones(3)}, tmp_path / "model.pth")
     assert "perhaps --strip backbone." in refused(path)
@@ -233,6 +248,24 @@ def test_several_inputs_and_a_dictionary_of_outputs() -> None:
 
 def test_outputs_of_a_tuple_are_numbered() -> None:
     assert [value.name for value in graph_of(PNet(), size=[20, 20]).graph.output] == ["output_0", "output_1"]
+
+
+class Normalised(nn.Module):
+    """Its results come in a dictionary, and are others while it is trained."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm, self.drop = nn.BatchNorm2d(3), nn.Dropout(0.5)
+
+    def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {"out": self.drop(self.norm(x))}
+
+
+def test_writing_a_module_leaves_it_in_evaluation_mode() -> None:
+    module = Normalised().eval()
+    proto = graph_of(module, size=[4, 4])
+    assert not any(part.training for part in module.modules())
+    assert proto.graph.input[0].type.tensor_type.shape.dim[0].dim_param == "batch"
 
 
 class Odd(nn.Module):
