@@ -134,7 +134,8 @@ def picked(x: torch.Tensor, axes: Axes, rows: np.ndarray, columns: np.ndarray) -
     count, height, width, channels = found.shape
     numbers = np.arange(count)[:, None, None]
     at = (numbers * height + np.maximum(rows, 0)[:, :, None]) * width + np.maximum(columns, 0)[:, None, :]
-    found = found.reshape(-1, channels).index_select(0, torch.from_numpy(at.ravel()))  # copies a place's channels at once
+    # Copies a place's channels at once.
+    found = found.reshape(-1, channels).index_select(0, torch.from_numpy(at.ravel()))
     return from_rows(found.reshape(*at.shape, channels), x, axes)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -20,7 +21,7 @@ class Reach:
     first: np.ndarray  # [positions] int64
     last: np.ndarray
 
-    @property
+    @cached_property
     def sizes(self) -> np.ndarray:
         found: np.ndarray = np.maximum(self.last - self.first + 1, 1)
         return found
