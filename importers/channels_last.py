@@ -127,8 +127,8 @@ def to_last(rank: int) -> tuple[int, ...]:
 
 
 def channels_first(value: np.ndarray) -> np.ndarray:
-    """The same numbers, channels first, in a new array."""
-    return np.ascontiguousarray(value.transpose(to_first(value.ndim))) if value.ndim >= _LEAST else value
+    """A view of the same numbers, channels first."""
+    return value.transpose(to_first(value.ndim)) if value.ndim >= _LEAST else value
 
 
 def axis_first(axis: int, rank: int) -> int:

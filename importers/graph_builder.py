@@ -40,14 +40,18 @@ class GraphBuilder:
         self._inputs.append(name)
         return name
 
-    def constant(self, name: str, value: np.ndarray) -> str:
-        """Store an array as an initializer; returns its name, made unique."""
+    def constant(self, name: str, value: np.ndarray, shape: Sequence[int] | None = None) -> str:
+        """Store an array as an initializer, in this shape where it is not its own; returns its name, made unique.
+
+        A view will do, whatever the order of its axes: this puts its numbers in order as it copies them.
+        """
         name = self._free(name, {*self._types, *self._reserved})
+        dims = value.shape if shape is None else shape
         dtype = helper.np_dtype_to_tensor_dtype(value.dtype)
-        tensor = self._model.graph.initializer.add(name=name, data_type=dtype, dims=value.shape)
+        tensor = self._model.graph.initializer.add(name=name, data_type=dtype, dims=dims)
         tensor.raw_data = value.astype(value.dtype.newbyteorder("<"), copy=False).tobytes()
         self._initializers[name] = tensor
-        self._declare(name, helper.make_tensor_type_proto(dtype, value.shape))
+        self._declare(name, helper.make_tensor_type_proto(dtype, dims))
         return name
 
     def node(
@@ -89,6 +93,10 @@ class GraphBuilder:
         return tuple(
             dim.dim_value if dim.HasField("dim_value") else (dim.dim_param or None) for dim in declared.shape.dim
         )
+
+    def element(self, tensor: str) -> int:
+        """The type of a tensor's numbers, as `TensorProto.FLOAT`."""
+        return int(self._types[tensor].tensor_type.elem_type)
 
     def value(self, tensor: str) -> np.ndarray | None:
         """The value of an initializer, else None."""

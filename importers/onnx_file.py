@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import onnx
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 
 from .errors import InputError
 from .provenance import write_source
 from .tensors import check_tensor, embed_external, extent, is_external
 from .tensors import read_tensor as read_tensor
 from .walk import all_tensors, node_tensors
+from .wire import BYTES
 
 _LIMIT = 1 << 31  # bytes of one protobuf message
 _PIECE = 1 << 24  # bytes copied at a time
@@ -64,13 +66,56 @@ def write(proto: onnx.ModelProto, path: Path, folder: Path | None) -> None:
             copy.CopyFrom(proto)
             proto = copy
             _copy_data(copy.graph, temporary[data], data.name, folder)
-        temporary[path].write_bytes(proto.SerializeToString())
+        with temporary[path].open("wb") as out:
+            out.writelines(_serialised(proto))
         for final, part in temporary.items():
             if part.exists():
                 part.replace(final)
     finally:
         for part in temporary.values():
             part.unlink(missing_ok=True)
+
+
+def _serialised(proto: onnx.ModelProto) -> Iterator[bytes]:
+    """What `SerializeToString` gives, one weight at a time: protobuf itself takes twice the model's memory for it.
+
+    Raises InputError where that is more than a file can hold.
+    """
+    start, end = _around(proto, "graph")
+    first, last = _around(proto.graph, "initializer")
+    weights = proto.graph.initializer
+    lengths = [tensor.ByteSize() for tensor in weights]
+    heads = [_head(proto.graph, "initializer", length) for length in lengths]
+    total = len(first) + sum(map(len, heads)) + sum(lengths) + len(last)
+    start += _head(proto, "graph", total)
+    if len(start) + total + len(end) >= _LIMIT:
+        raise InputError(f"the graph and its weights take {total} bytes; an ONNX file holds less than 2 GiB")
+    yield start + first
+    for head, tensor in zip(heads, weights, strict=True):
+        yield head
+        yield tensor.SerializeToString()
+    yield last + end
+
+
+def _around(message: Message, name: str) -> tuple[bytes, bytes]:
+    """The fields of a message before and after one of them; what this version of onnx does not know is left out."""
+    number = message.DESCRIPTOR.fields_by_name[name].number
+    before, after = type(message)(), type(message)()
+    for field, value in message.ListFields():
+        if field.number != number:
+            part = type(message)(**{field.name: value})
+            (before if field.number < number else after).MergeFrom(part)
+    return before.SerializeToString(), after.SerializeToString()
+
+
+def _head(message: Message, name: str, length: int) -> bytes:
+    """What stands before a field of so many bytes."""
+    return _varint(message.DESCRIPTOR.fields_by_name[name].number << 3 | BYTES) + _varint(length)
+
+
+def _varint(number: int) -> bytes:
+    groups = [number >> shift & 0x7F for shift in range(0, max(number.bit_length(), 1), 7)]
+    return bytes([*(group | 0x80 for group in groups[:-1]), groups[-1]])
 
 
 def _copy_data(graph: onnx.GraphProto, target: Path, name: str, folder: Path | None) -> None:

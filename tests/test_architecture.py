@@ -12,7 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow_graphs
+import tiny_caffe
+import tiny_keras
 import tiny_models
+import tiny_tflite
 from conftest import REPOSITORY
 from PIL import Image
 
@@ -152,6 +156,23 @@ def test_forward_verbs_never_import_torch(tmp_path: Path) -> None:
     words = [[str(word) for word in line] for line in lines]
     loaded = _modules_after(f"from onnxray.cli.main import main\nassert not any(main(line) for line in {words})")
     assert "onnxruntime" in loaded and "torch" not in loaded
+
+
+def test_reading_a_file_imports_no_framework(tmp_path: Path) -> None:
+    image = tiny_keras.given("image", 4, 4, 1)
+    network = tiny_keras.functional([image, tiny_keras.layer("ReLU", "relu", ["image"])], ["image"], ["relu"])
+    (tmp_path / "net.tflite").write_bytes(tiny_tflite.small())
+    files = [
+        tiny_models.save(tmp_path / "net.onnx"),
+        tiny_keras.write_h5(tmp_path / "net.h5", network, {}),
+        tiny_keras.write_keras(tmp_path / "net.keras", network, {}),
+        tensorflow_graphs.write(tmp_path / "net.pb", tensorflow_graphs.small()),
+        tmp_path / "net.tflite",
+        tiny_caffe.write(tmp_path, tiny_caffe.deploy(tiny_caffe.layer("ReLU")), {})[1],
+    ]
+    loaded = _modules_after(f"import onnxray\nfor path in {[str(path) for path in files]}: onnxray.load(path)")
+    frameworks = {"torch", "tensorflow", "keras", "h5py", "flatbuffers", "ai_edge_litert", "cv2"}
+    assert "onnx" in loaded and not loaded & {*frameworks, "onnxruntime", "matplotlib", "PIL", "scipy", "netron"}
 
 
 def test_every_kernel_is_among_those_that_doctor_tests() -> None:

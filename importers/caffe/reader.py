@@ -87,6 +87,7 @@ def read_caffemodel(path: Path) -> Net:
     except DecodeError as error:
         raise InputError(f"{path}: expected a caffemodel, but the file is truncated or damaged ({error})") from error
     net = net_of(message)
+    net.message = message_class("Net")(state=message.state)
     if not net.layers:
         raise InputError(f"{path}: expected a caffemodel, found no layers in it")
     return net
@@ -105,15 +106,24 @@ def net_of(message: Any) -> Net:
 
 
 def _layer(entry: Any) -> Layer:
+    blobs = arrays(entry.name, entry.blobs)
     return Layer(
         entry.name or next(iter(entry.top), ""),
         entry.type,
         list(entry.bottom),
         list(entry.top),
-        entry,
-        arrays(entry.name, entry.blobs),
+        without_blobs(entry),
+        blobs,
         [spec.name for spec in entry.param],
     )
+
+
+def without_blobs(entry: Any) -> Any:
+    """A copy of a layer's message that stands alone: protobuf keeps a file's weights while any part of it is in use."""
+    entry.ClearField("blobs")
+    copy = type(entry)()
+    copy.CopyFrom(entry)
+    return copy
 
 
 def arrays(layer: str, blobs: Iterable[Any]) -> list[np.ndarray]:

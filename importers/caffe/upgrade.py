@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from .reader import Layer, arrays
+from .reader import Layer, arrays, without_blobs
 from .wire_schema import message_class
 
 # word in the text -> (number on the wire, today's type). Numbers are BVLC's; words without one come from forks.
@@ -141,7 +141,7 @@ def _from_old(entry: Any) -> Layer:
     else:
         kind = _BY_NUMBER.get(entry.type_number, f"number {entry.type_number}")
     blobs = arrays(entry.name, entry.blobs)
-    return Layer(entry.name, kind, list(entry.bottom), list(entry.top), entry, blobs, list(entry.param))
+    return Layer(entry.name, kind, list(entry.bottom), list(entry.top), without_blobs(entry), blobs, list(entry.param))
 
 
 def _from_oldest(entry: Any) -> Layer:

@@ -48,19 +48,17 @@ def open_hdf5(source: Path | bytes, where: str) -> Iterator[Hdf5]:
 
     Raises InputError when it is damaged or points outside itself.
     """
-    if isinstance(source, bytes):
-        yield Hdf5(memoryview(source), where)
-        return
-    with source.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
-        data = memoryview(mapped)
-        opened = None
-        try:
-            opened = Hdf5(data, where)
-            yield opened
-        finally:
-            if opened is not None:
-                opened.close()
-            data.release()
+    opened = Hdf5(memoryview(source if isinstance(source, bytes) else _mapped(source)), where)
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+def _mapped(path: Path) -> mmap.mmap:
+    """Unmapped when the last array is gone that looks into it."""
+    with path.open("rb") as file:
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
 
 class Hdf5:
@@ -80,7 +78,7 @@ class Hdf5:
 
     def close(self) -> None:
         """Let go of the file's bytes."""
-        self._file.data.release()
+        self._file.data = memoryview(b"")
 
     def _walk(self) -> None:
         file = self._file
@@ -157,18 +155,18 @@ class Hdf5:
         if self._budget < 0:
             raise InputError(f"{self.where}: {path} claims {list(sizes)} numbers, more than the file can hold")
 
-    def _content(self, header: Header, kind: Kind, sizes: tuple[int, ...]) -> bytes:
+    def _content(self, header: Header, kind: Kind, sizes: tuple[int, ...]) -> bytes | memoryview:
         layout = _layout(header)
         form, length = layout[1], math.prod(sizes) * kind.size
         if layout[0] not in (3, 4) or form > 2 or (layout[0] == 4 and form == 2):
             raise Damaged("an array is kept in a form of HDF5 that is not read (libver='latest')")
         if form == 0:
-            content = layout[4 : 4 + length]
+            content: bytes | memoryview = layout[4 : 4 + length]
         elif form == 1:
             (at,) = struct.unpack_from("<Q", layout, 2)
             if at == UNDEFINED and length:
                 raise Damaged("an array has never been written")
-            content = self._file.part(at, length) if length else b""
+            content = self._file.view(at, length) if length else b""
         else:
             content = self._chunks(header, kind, sizes)
         if len(content) != length:
@@ -243,7 +241,7 @@ def _unfiltered(content: bytes, filters: list[int], length: int, size: int) -> b
     return content
 
 
-def _numbers(content: bytes, kind: Kind) -> np.ndarray:
+def _numbers(content: bytes | memoryview, kind: Kind) -> np.ndarray:
     if kind.numbers == "bfloat16":
         return (np.frombuffer(content, "<u2").astype("<u4") << 16).view("<f4").astype(np.float32, copy=False)
     return np.frombuffer(content, kind.numbers).astype(np.float32, copy=False)

@@ -87,12 +87,16 @@ class File:
 
     def part(self, at: int, length: int) -> bytes:
         """Some bytes. Raises Damaged when they are outside the file."""
+        return bytes(self.view(at, length))
+
+    def view(self, at: int, length: int) -> memoryview:
+        """The same, not copied."""
         if not 0 <= at <= at + length <= len(self.data):
             raise Damaged(f"something lies at {at}, outside of it")
         self._left -= length + _CALL
         if self._left < 0:
             raise Damaged("its parts refer to each other without end")
-        return bytes(self.data[at : at + length])
+        return self.data[at : at + length]
 
     def number(self, at: int, length: int) -> int:
         """One number."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from onnx import TensorProto
 
 from ..channels_last import ChannelsLast, axis_first, channels_first
 from ..errors import InputError
@@ -20,6 +21,7 @@ from .network import Layer, Network
 from .upgrade import Config
 
 BATCH = "batch"
+OTHER_MASK = ""  # in place of a mask that is not [N, steps]
 
 # Writes what an activation makes of a tensor: (the layer, the tensor, the activation's own options).
 Activation = Callable[["LayerWriter", str, Config], None]
@@ -46,6 +48,7 @@ class Scope:
     padded: set[str] = field(default_factory=set)  # tensors with zeros around them
     flattened: dict[str, tuple[int, ...]] = field(default_factory=dict)  # tensor -> sides it had, channels still first
     constants: dict[tuple[int, str], str] = field(default_factory=dict)  # (layer, role) -> initializer
+    masks: dict[str, str] = field(default_factory=dict)  # Keras' tensor -> which of its steps count, [N, steps]
 
 
 class LayerWriter:
@@ -78,6 +81,11 @@ class LayerWriter:
     def name(self) -> str:
         """The layer's name; "model/layer" in a nested model."""
         return self.layer.path
+
+    @property
+    def type(self) -> str:
+        """The layer's type in today's words."""
+        return self.layer.type
 
     def error(self, reason: str) -> InputError:
         """An InputError that names this layer; to be raised by the caller."""
@@ -159,14 +167,35 @@ class LayerWriter:
         """Whether the layer has such a weight."""
         return role in self.layer.weights
 
+    def mask(self, name: str | None = None) -> str | None:
+        """Which steps of the first input, or another tensor of Keras, count: [N, steps] true or false; None: all.
+
+        Raises InputError when the mask is of another shape.
+        """
+        given = self.kwargs.pop("mask", None) if name is None else None
+        mask = self.boolean(given) if given else self.scope.masks.get(self.inputs[0] if name is None else name)
+        if mask == OTHER_MASK or (mask is not None and len(self.graph.shape(mask)) != 2):
+            raise self.error("reads a mask that is not one of steps, which is not supported")
+        return mask
+
+    def boolean(self, name: str) -> str:
+        """A tensor of Keras as true and false, in Keras' order."""
+        tensor = self.tensors.last(name)
+        if self.graph.element(tensor) == TensorProto.BOOL:
+            return tensor
+        return self.add("boolean", "Cast", [tensor], to=TensorProto.BOOL)
+
     # What it writes.
 
-    def weight(self, role: str, make: Callable[[], np.ndarray]) -> str:
-        """A weight as an initializer, made and stored once however often the layer is used."""
+    def weight(self, role: str, make: Callable[[], np.ndarray], shape: Sequence[int] | None = None) -> str:
+        """A weight as an initializer, made and stored once however often the layer is used.
+
+        `make` gives a view of an array of the file where it can; `shape` is what it has in the graph, if another.
+        """
         key = (id(self.layer), role)
         if key not in self.scope.constants:
-            value = np.ascontiguousarray(make(), np.float32)
-            self.scope.constants[key] = self.graph.constant(f"{self.name}/{role}", value)
+            value = np.asarray(make(), np.float32)
+            self.scope.constants[key] = self.graph.constant(f"{self.name}/{role}", value, shape)
         return self.scope.constants[key]
 
     def constant(self, role: str, value: Any, dtype: Any = np.float32) -> str:

@@ -147,7 +147,7 @@ class OperatorWriter:
             raise self.error(f"its weights {tensor.name} have {tensor.stored.ndim} axes, expected {len(perm)}")
         if not (self.is_quantised and tensor.is_quantised and tensor.type != "INT16"):
             real = self.constant(index)
-            return self.graph.constant(tensor.name, np.ascontiguousarray(real.transpose(perm)))
+            return self.graph.constant(tensor.name, real.transpose(perm))
         return self._dequantised(tensor, perm)
 
     def bias(self, index: int) -> list[str]:
@@ -178,7 +178,7 @@ class OperatorWriter:
     def _dequantised(self, tensor: Tensor, perm: Sequence[int]) -> str:
         stored, quantisation = tensor.stored, tensor.quantisation
         assert stored is not None and quantisation is not None
-        weights = self.graph.constant(tensor.name, np.ascontiguousarray(stored.transpose(perm)))
+        weights = self.graph.constant(tensor.name, stored.transpose(perm))
         scalar = quantisation.scale.size == 1
         scale = quantisation.scale.reshape(() if scalar else -1)
         inputs = [weights, self.graph.constant(f"{tensor.name}/scale", scale)]

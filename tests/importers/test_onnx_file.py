@@ -12,8 +12,9 @@ import tiny_models
 from model_specs import MODEL_SPECS, load_model
 from onnx import TensorProto, helper, numpy_helper, parser
 from onnx.reference import ReferenceEvaluator
-from onnxray.importers import load
+from onnxray.importers import load, onnx_file
 from onnxray.importers.errors import InputError
+from onnxray.importers.onnx_file import write
 from onnxray.importers.opset import changed_operators, lowered
 
 REAL = [name for name in MODEL_SPECS if name.endswith(".onnx")]
@@ -216,3 +217,22 @@ def test_what_changed_between_opsets() -> None:
     assert changed_operators(nodes, 12, 17) == ["Softmax", "Split"]
     assert changed_operators(nodes, 13, 17) == []
     assert changed_operators(nodes, 17, 18) == ["Split"]
+
+
+def test_weights_are_written_one_by_one_as_protobuf_writes_all(tmp_path: Path) -> None:
+    proto = load(tiny_models.save(tmp_path / "tiny.onnx"))
+    proto.graph.initializer.append(numpy_helper.from_array(np.zeros((70_000, 1), np.float32), "long"))
+    proto.graph.initializer.append(TensorProto(name="empty", data_type=TensorProto.FLOAT, dims=[0]))
+    write(proto, tmp_path / "written.onnx", None)
+    assert (tmp_path / "written.onnx").read_bytes() == proto.SerializeToString()
+    del proto.graph.initializer[:]
+    write(proto, tmp_path / "bare.onnx", None)
+    assert (tmp_path / "bare.onnx").read_bytes() == proto.SerializeToString()
+
+
+def test_a_graph_too_large_for_a_file_leaves_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    proto = load(tiny_models.save(tmp_path / "tiny.onnx"))
+    monkeypatch.setattr(onnx_file, "_LIMIT", len(proto.SerializeToString()))
+    with pytest.raises(InputError, match="less than 2 GiB"):
+        write(proto, tmp_path / "written.onnx", None)
+    assert [path.name for path in tmp_path.iterdir()] == ["tiny.onnx"]

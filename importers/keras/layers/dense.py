@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from onnx import TensorProto
 
-from ..layer_writer import LayerWriter
+from ..layer_writer import OTHER_MASK, LayerWriter
 from .activation import end_in_activation
 
 _MOST_AXES = 5  # of a tensor that a convolution takes
@@ -41,16 +41,18 @@ def _matrix(layer: LayerWriter, kernel: np.ndarray) -> str:
     sides = layer.scope.flattened.get(layer.inputs[0])
     if sides is None:
         return layer.weight("kernel", lambda: kernel)
-    order = np.arange(kernel.shape[0]).reshape(sides)
-    rows = np.moveaxis(order, -1, 0).ravel()
-    return layer.weight("kernel_channels_first", lambda: kernel[rows])
+    rows = kernel.reshape(*sides, -1)
+    return layer.weight("kernel_channels_first", lambda: np.moveaxis(rows, len(sides) - 1, 0), kernel.shape)
 
 
 def embedding(layer: LayerWriter) -> None:
     """A row of the matrix for each number."""
     x = layer.source()
     index = layer.add("index", "Cast", [x], to=TensorProto.INT64)
-    layer.emit("Gather", [layer.weight("embeddings", lambda: layer.array("embeddings")), index], axis=0)
+    result = layer.emit("Gather", [layer.weight("embeddings", lambda: layer.array("embeddings")), index], axis=0)
+    if layer.flag("mask_zero"):
+        steps = layer.add("mask", "Cast", [index], to=TensorProto.BOOL)
+        layer.scope.masks[result] = steps if len(layer.shape()) == 2 else OTHER_MASK
 
 
 LAYERS = {"Dense": dense, "Embedding": embedding}

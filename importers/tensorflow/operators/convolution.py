@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from ...tflite.operator_writer import OperatorWriter
 from ..windows import Image, same_pads, window
 
@@ -66,8 +64,7 @@ def turned(op: OperatorWriter, index: int, perm: Sequence[int], shape: Sequence[
     """Weights with their axes in this order, and in this shape then: stored so where they are constant."""
     value = op.value(index)
     if value is not None:
-        value = np.ascontiguousarray(value.transpose(perm))
-        return op.graph.constant(op.inputs[index], value if shape is None else value.reshape(shape))
+        return op.graph.constant(op.inputs[index], value.transpose(perm), shape)
     weights = op.add("weights", "Transpose", [op.last(index)], perm=list(perm))
     return weights if shape is None else op.add("kernels", "Reshape", [weights, op.int_list("kernel_shape", shape)])
 
