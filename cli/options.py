@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,6 +16,20 @@ from ..importers import IMPORTERS, FormatOption
 from ..importers.errors import InputError
 
 _PANEL = "How to read the model"
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """A MODEL that is not read yet, and what the options say of how to."""
+
+    path: Path
+    options: Mapping[str, Any]  # keywords of `load`
+
+    def load(self) -> Model:
+        """Raises InputError when it cannot be used."""
+        from ..engine.model import load
+
+        return load(self.path, **self.options)
 
 
 def _model_options(
@@ -47,26 +62,23 @@ def _model_options(
     ] = None,
     layout: Annotated[str | None, typer.Option(help="NCHW or NHWC.", rich_help_panel=_PANEL)] = None,
     **format_options: str | bool | list[str] | None,
-) -> Model:
-    """Load the model that these options describe."""
-    from ..engine.model import load
-
-    return load(
-        path,
-        companion=companion,
-        shapes=dict(_parse_shape(text) for text in shape or ()),
-        size=None if size is None else _parse_size(size),
-        mean=None if mean is None else _parse_numbers("--mean", mean),
-        scale=None if scale is None else _parse_numbers("--scale", scale),
-        channel_order={None: None, True: "BGR", False: "RGB"}[bgr],
-        labels=labels,
-        resize=resize,
-        layout=None if layout is None else layout.upper(),
-        **{
-            name: _parse_pairs(name, value) if isinstance(value, list) else value
-            for name, value in format_options.items()
-        },
-    )
+) -> ModelFile:
+    """The file that these options describe. Raises InputError for one that says nothing."""
+    common = {
+        "companion": companion,
+        "shapes": dict(_parse_shape(text) for text in shape or ()),
+        "size": None if size is None else _parse_size(size),
+        "mean": None if mean is None else _parse_numbers("--mean", mean),
+        "scale": None if scale is None else _parse_numbers("--scale", scale),
+        "channel_order": {None: None, True: "BGR", False: "RGB"}[bgr],
+        "labels": labels,
+        "resize": resize,
+        "layout": None if layout is None else layout.upper(),
+    }
+    own = {
+        name: _parse_pairs(name, value) if isinstance(value, list) else value for name, value in format_options.items()
+    }
+    return ModelFile(path, {**common, **own})
 
 
 def _format_options() -> dict[str, inspect.Parameter]:
@@ -84,14 +96,25 @@ def _parameter(name: str, option: FormatOption) -> inspect.Parameter:
 
 def takes_model(function: Callable[..., None]) -> Callable[..., None]:
     """A verb whose first parameter is a Model becomes one whose first parameters are MODEL and the reading options."""
+    return _taking(function, ModelFile.load)
+
+
+def takes_model_file(function: Callable[..., None]) -> Callable[..., None]:
+    """Likewise one whose first parameter is a ModelFile: for verbs that have a use for what is no network to us."""
+    return _taking(function, lambda file: file)
+
+
+def _taking(function: Callable[..., None], first: Callable[[ModelFile], Any]) -> Callable[..., None]:
     *common, _ = inspect.signature(_model_options, eval_str=True).parameters.items()
     shared = {**dict(common), **_format_options()}
-    _, *own = (_evaluated(parameter, function) for parameter in inspect.signature(function).parameters.values())
+    # The annotation of the first one stays text, so that a verb need not import the engine to be listed.
+    _, *rest = inspect.signature(function).parameters.values()
+    own = [_evaluated(parameter, function) for parameter in rest]
 
     @functools.wraps(function)
     def verb(**values: Any) -> None:
-        model = _model_options(**{name: values.pop(name) for name in shared})
-        function(model, **values)
+        file = _model_options(**{name: values.pop(name) for name in shared})
+        function(first(file), **values)
 
     # Typer reads the signature: MODEL first, then the verb's own parameters, then the shared options.
     path, *options = shared.values()
@@ -103,9 +126,8 @@ def takes_model(function: Callable[..., None]) -> Callable[..., None]:
 
 
 def _evaluated(parameter: inspect.Parameter, function: Callable[..., None]) -> inspect.Parameter:
-    """The parameter with its annotation as Typer needs it; that of the model stays text, so that a verb need not
-    import the engine to be listed."""
-    if parameter.name == "model" or not isinstance(parameter.annotation, str):
+    """The parameter with its annotation as Typer needs it."""
+    if not isinstance(parameter.annotation, str):
         return parameter
     return parameter.replace(annotation=eval(parameter.annotation, function.__globals__))
 

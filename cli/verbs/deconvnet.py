@@ -131,8 +131,8 @@ def _title(model: Model) -> str:
 
 
 def _checkpoint(path: Path, model: Model) -> Model:
-    """Which takes images as the model does."""
-    found = load(path)
+    """Read as the model was, which also says how images enter it."""
+    found = load(path, companion=model.companion, **model.options)
     found.spec = model.spec
     return found
 

@@ -9,20 +9,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ...engine.model import Model
 from ...importers.errors import InputError
+from ..options import ModelFile, takes_model_file
 
 if TYPE_CHECKING:
-    from ...engine.model import Model
     from ..viewer.netron_server import NetronServer
 
 _LARGEST = 1 << 30  # bytes: a browser cannot hold much more, and protobuf ends at 2 GiB
 
 
+@takes_model_file
 def view(
-    path: Annotated[Path, typer.Argument(metavar="FILE", help="A model file of any format that Netron shows.")],
-    companion: Annotated[
-        Path | None, typer.Option(help="The other half of a two-file format (a prototxt, say).")
-    ] = None,
+    file: ModelFile,
     port: Annotated[int, typer.Option(help="On 127.0.0.1; 0 picks a free one.")] = 0,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page.")] = True,
     overlay: Annotated[
@@ -32,15 +31,14 @@ def view(
 ) -> None:
     """Open the file in Netron, on this machine only, with our numbers beside the nodes where we can read it."""
     if overlay is not None:
-        from ...engine.model import load
         from ...engine.structure.drawing.overlay import write_overlay
 
-        for file in write_overlay(load(path, companion=companion), overlay):
-            print(file)
+        for written in write_overlay(file.load(), overlay):
+            print(written)
         return
-    server = serve(path, companion, port)
+    server = serve(file, port)
     with server.serving() as url:
-        print(f"{path.name} at {url} (Ctrl-C stops)", flush=True)
+        print(f"{file.path.name} at {url} (Ctrl-C stops)", flush=True)
         if browser:
             import webbrowser
 
@@ -56,11 +54,11 @@ def _wait() -> None:
         print()
 
 
-def serve(path: Path, companion: Path | None, port: int) -> NetronServer:
+def serve(file: ModelFile, port: int) -> NetronServer:
     """A server, not yet started, that shows the file; with our numbers where we can read it."""
     from ..viewer.netron_server import NetronServer
 
-    content = _with_numbers(path, companion)
+    path, content = file.path, _with_numbers(file)
     name = f"{path.stem}.onnx" if content is not None else path.name
     try:
         return NetronServer(path, name=name, content=content, port=port)
@@ -68,14 +66,15 @@ def serve(path: Path, companion: Path | None, port: int) -> NetronServer:
         raise InputError(f"--port expects a free port, found {port} ({error.strerror})") from None
 
 
-def _with_numbers(path: Path, companion: Path | None) -> bytes | None:
+def _with_numbers(file: ModelFile) -> bytes | None:
     """The model as ONNX with our numbers in it; None, and a word why, where we cannot read the file."""
-    from ...engine.model import load
-
+    path = file.path
+    if path.is_dir():  # Netron shows files only
+        return _annotated_bytes(file.load())
     if not path.is_file():
-        raise InputError(f"expected a model file, found {'a folder' if path.is_dir() else 'none'}: {path}")
+        raise InputError(f"expected a model file, found none: {path}")
     try:
-        return _annotated_bytes(load(path, companion=companion))
+        return _annotated_bytes(file.load())
     except InputError as error:
         reason = str(error).removeprefix(f"{path}: ").partition(";")[0]
         print(f"shown as it is, without our numbers: {reason}", file=sys.stderr)

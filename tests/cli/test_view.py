@@ -15,8 +15,10 @@ from typing import Any
 import onnx
 import pytest
 import tiny_models
+from onnxray.cli.options import ModelFile
 from onnxray.cli.verbs.view import serve
 from onnxray.cli.viewer.netron_server import NetronServer
+from tiny_tflite import quantised
 
 Cli = Callable[..., tuple[int, str, str]]
 
@@ -37,7 +39,7 @@ def url(tmp_path: Path) -> Iterator[str]:
     (tmp_path / "secret.txt").write_text("outside")
     (tmp_path / "model" / "beside.txt").write_text("inside")
     (tmp_path / "model" / "link.txt").symlink_to(tmp_path / "secret.txt")
-    with serve(tiny_models.save(tmp_path / "model" / "net one.onnx"), None, 0).serving() as address:
+    with serve(ModelFile(tiny_models.save(tmp_path / "model" / "net one.onnx"), {}), 0).serving() as address:
         yield address
 
 
@@ -94,7 +96,7 @@ def test_a_file_that_only_netron_reads_is_served_as_it_is(
     shared: Callable[[str], Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = shared("models/coreml/sinet_portrait/SINet.mlmodel")
-    with serve(path, None, 0).serving() as address:
+    with serve(ModelFile(path, {}), 0).serving() as address:
         assert _get(f"{address}data/SINet.mlmodel")[1] == path.read_bytes()
     assert capsys.readouterr().err.startswith("shown as it is, without our numbers: ")
 
@@ -119,7 +121,7 @@ def _seen(chromium: Any, address: str, operator: str) -> tuple[str, list[str]]:
 
 
 def test_netron_shows_the_numbers(shared: Callable[[str], Path], chromium: Any) -> None:
-    with serve(shared("models/derived/squeezenet1.1.onnx"), None, 0).serving() as address:
+    with serve(ModelFile(shared("models/derived/squeezenet1.1.onnx"), {}), 0).serving() as address:
         words, strangers = _seen(chromium, address, "Conv")
     assert "22.1 M (22,064,832)" in words  # 113² · 64 · 27 MACs of the first convolution
     assert "3×3 pixels" in words
@@ -127,7 +129,7 @@ def test_netron_shows_the_numbers(shared: Callable[[str], Path], chromium: Any) 
 
 
 def test_netron_shows_a_caffe_network_with_numbers(shared: Callable[[str], Path], chromium: Any) -> None:
-    with serve(shared("models/caffe/lenet_mnist/lenet_iter_10000.caffemodel"), None, 0).serving() as address:
+    with serve(ModelFile(shared("models/caffe/lenet_mnist/lenet_iter_10000.caffemodel"), {}), 0).serving() as address:
         words, strangers = _seen(chromium, address, "Conv")
     assert "288 k (288,000)" in words  # 24² · 20 · 25
     assert strangers == []
@@ -135,7 +137,7 @@ def test_netron_shows_a_caffe_network_with_numbers(shared: Callable[[str], Path]
 
 def test_netron_shows_formats_we_cannot_import(shared: Callable[[str], Path], chromium: Any) -> None:
     path = shared("models/coreml/sinet_portrait/SINet.mlmodel")
-    with serve(path, None, 0).serving() as address:
+    with serve(ModelFile(path, {}), 0).serving() as address:
         words, strangers = _seen(chromium, address, "convolution")
     assert "input.54" in words
     assert strangers == []
@@ -167,6 +169,16 @@ def test_overlay_writes_and_does_not_serve(cli: Cli, tmp_path: Path) -> None:
     assert [Path(line).name for line in out.splitlines()] == [
         *("o.json", "o.params.json", "o.receptive_field.json", "o.activation_bytes.json")
     ]
+
+
+def test_the_options_of_formats_say_how_to_read(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "net.tflite").write_bytes(quantised())
+    for option, rounds in (([], True), (["--dequantize"], False)):
+        assert cli("view", tmp_path / "net.tflite", *option, "--overlay", tmp_path / "o.netron.json")[0] == 0
+        assert ("quantised" in (tmp_path / "o.netron.json").read_text()) == rounds
+    code, out, err = cli("view", tmp_path / "net.tflite", "--shape", "axb")
+    assert (code, out) == (2, "")
+    assert err.startswith("error: --shape expects")
 
 
 def test_a_port_in_use_is_one_line(cli: Cli, tmp_path: Path) -> None:

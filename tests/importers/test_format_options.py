@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -12,6 +14,7 @@ import pytest
 import tiny_models
 import typer
 from onnxray import importers
+from onnxray.cli.main import VERBS
 from onnxray.cli.options import takes_model
 from onnxray.engine.model import load as load_model
 from onnxray.importers import FormatOption, Importer, load
@@ -93,3 +96,22 @@ def test_the_command_line_has_them(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [words["parts"] for words in given] == [{"a": "b", "c": "d=e"}, None]
     with pytest.raises(InputError, match=r"--parts expects NAME=VALUE, found 'a'"):
         app(["net.onnx", "--parts", "a"], standalone_mode=False)
+
+
+WITHOUT_MODEL = ("demo", "doctor")
+
+
+@pytest.mark.parametrize("verb", [verb for verb in VERBS if verb not in WITHOUT_MODEL])
+def test_every_verb_that_reads_a_model_has_every_option(verb: str) -> None:
+    parameters = inspect.signature(getattr(import_module(f"onnxray.cli.verbs.{verb}"), verb)).parameters
+    first = next(iter(parameters.values()))
+    assert first.annotation.__metadata__[0].metavar == "MODEL"
+    own = {name for importer in importers.IMPORTERS.values() for name in importer.options}
+    common = {"companion", "shape", "size", "mean", "scale", "bgr", "labels", "resize", "layout"}
+    assert own | common <= parameters.keys()
+
+
+@pytest.mark.parametrize("verb", WITHOUT_MODEL)
+def test_the_others_read_none(verb: str) -> None:
+    parameters = inspect.signature(getattr(import_module(f"onnxray.cli.verbs.{verb}"), verb)).parameters
+    assert not parameters.keys() & {"path", "model", "file"}
