@@ -35,7 +35,6 @@ class Importer:
     module: str
     suffixes: tuple[str, ...]
     sniffer: str  # a function of `importers.sniff`: (Path) -> bool
-    extra: str | None = None  # pip extra it needs
     companion: str = ""  # what the second file of a two-file format is
     options: Mapping[str, FormatOption] = field(default_factory=dict)
     needs: tuple[str, ...] = ()  # of `shapes` and the fields of InputSpec
@@ -50,7 +49,6 @@ IMPORTERS: dict[str, Importer] = {  # tried in this order: what has a magic numb
         "pytorch",
         (".pt", ".pth", ".th", ".pt2", ".safetensors"),
         "is_pytorch",
-        extra="pytorch",
         options={
             "arch": FormatOption(str, "PyTorch weights: their network, package.module:factory or file.py:factory(10)."),
             "key": FormatOption(str, "PyTorch weights: where they lie in the file (state_dict, say)."),
