@@ -24,6 +24,7 @@ def run_oracle(
     feeds: Mapping[str, np.ndarray],
     wanted: Sequence[Any],  # what it shall compute, for JSON
     folder: Path,  # to write in
+    python: str = sys.executable,
 ) -> dict[str, np.ndarray]:
     """Call `script WORDS feeds.npz wanted.json results.npz`; returns the results.
 
@@ -32,9 +33,11 @@ def run_oracle(
     inputs, list_, results = (folder / name for name in ("feeds.npz", "wanted.json", "results.npz"))
     np.savez(inputs, **feeds)  # type: ignore[arg-type]
     list_.write_text(json.dumps(wanted))
-    command = [sys.executable, "-P", *map(str, (script, *words, inputs, list_, results))]
+    command = [python, "-P", *map(str, (script, *words, inputs, list_, results))]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT, check=False)
+    except OSError as error:
+        raise InputError(f"{python} cannot be started: {error.strerror}") from None
     except subprocess.TimeoutExpired:
         raise InputError(f"it took longer than {_TIMEOUT} s") from None
     if done.returncode:

@@ -40,6 +40,7 @@ def _sample(
     dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type)
     sizes = [dim.dim_value or (given[axis] if axis < len(given) else 1) for axis, dim in enumerate(tensor.shape.dim)]
     if not np.issubdtype(dtype, np.floating):
-        return generator.integers(0, 2, sizes).astype(dtype)
+        is_image = dtype == np.uint8 and len(sizes) == 4
+        return generator.integers(0, 256 if is_image else 2, sizes).astype(dtype)
     found = pixels(generator, sizes, spec) if len(sizes) == 4 else generator.normal(size=sizes)
     return found.astype(dtype)

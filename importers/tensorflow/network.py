@@ -70,7 +70,7 @@ def _named(graph: Graph, text: str) -> list[str]:
 
 def sinks(graph: Graph) -> list[str]:
     """What nothing reads and what depends on an input, in the file's order."""
-    read = {node_of(tensor) for node in graph.nodes if node.op not in _WATCHING for tensor in node.inputs}
+    read = {node_of(tensor) for node in graph.nodes for tensor in _read(node)}
     reached: set[str] = set()
     for node in _sorted(graph.nodes, [node.name for node in graph.nodes]):
         if node.op == "Placeholder" or any(node_of(tensor) in reached for tensor in node.inputs):
@@ -82,6 +82,11 @@ def sinks(graph: Graph) -> list[str]:
         why = "that depends on a placeholder" if ends else "that nothing reads"
         raise InputError(f"expected a network with an output {why}, found {names}; say it with --output-names")
     return found
+
+
+def _read(node: Node) -> Sequence[str]:
+    """What a node makes something of; of an Assert what it checks, but not what it then shows."""
+    return node.inputs[:1] if node.op == "Assert" else () if node.op in _WATCHING else node.inputs
 
 
 def flat_network(graph: Graph, outputs: Sequence[tuple[str, str]]) -> Network:

@@ -21,7 +21,7 @@ def open_network(path: Path, output_names: str | None, signature: str | None) ->
     file = graph_file(path)
     try:
         kind = kind_of(file) or (SAVED_MODEL if file.stem == "saved_model" else GRAPH)
-        message = _parsed(file, kind)
+        message = parsed(file, kind)
         if kind == SAVED_MODEL:
             if output_names:
                 raise InputError("output_names is for graph files; a SavedModel's signature says its outputs")
@@ -35,7 +35,8 @@ def open_network(path: Path, output_names: str | None, signature: str | None) ->
         raise InputError(f"{path}: {error}") from error
 
 
-def _parsed(file: Path, kind: str) -> Any:
+def parsed(file: Path, kind: str) -> Any:
+    """Its message, binary or text. Raises InputError when it is damaged."""
     data = file.read_bytes()
     message = message_class(kind)()
     try:

@@ -23,7 +23,7 @@ from .operators import operator_functions
 from .reader import Node
 from .renaming import rename
 
-_SAME = {  # what comes out is what goes in
+SAME = {  # what comes out is what goes in
     *("Identity", "IdentityN", "StopGradient", "PreventGradient", "CheckNumerics", "Snapshot", "EnsureShape"),
     *("PlaceholderWithDefault", "ReadVariableOp", "DebugIdentity", "Print"),
 }
@@ -99,7 +99,7 @@ class _Translation:
             self._join(node, inputs)
         elif self._dead.intersection(inputs):
             self._dead.update(_outputs(node))
-        elif node.op in _SAME and inputs:
+        elif node.op in SAME and inputs:
             self._same.update(zip(_outputs(node, len(inputs)), inputs, strict=False))
         else:
             self._translate(node, inputs)

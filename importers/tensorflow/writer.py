@@ -1,15 +1,24 @@
-"""A network written as a frozen graph: for OpenCV to read, and for tests."""
+"""A network written as a frozen graph: for TensorFlow and OpenCV to read, and for tests."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from ..channels_last import to_last
 from .network import Network
 from .reader import type_number
 from .wire_schema import message_class
+
+
+def in_file_order(feeds: Mapping[str, np.ndarray], first: Collection[str]) -> dict[str, np.ndarray]:
+    """Values of graph inputs with their axes as the file has them. `first`: those turned in the graph."""
+    return {
+        name: np.ascontiguousarray(value.transpose(to_last(value.ndim))) if name in first else value
+        for name, value in feeds.items()
+    }
 
 
 def write_graph(network: Network, shapes: Mapping[str, Sequence[int]]) -> bytes:

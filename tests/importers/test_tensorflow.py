@@ -12,6 +12,8 @@ import onnxray
 import pytest
 from onnxray.importers.certificate import certify, compare_arrays, run_onnx
 from onnxray.importers.errors import InputError
+from onnxray.importers.tensorflow import tensorflow_oracle
+from tensorflow_runs import TENSORFLOW
 
 Shared = Callable[[str], Path]
 DEEPLAB = "models/tf_frozen_pb/deeplab_dm05_portrait/frozen_inference_graph.pb"
@@ -65,11 +67,23 @@ def test_the_portrait_network_equals_its_twin(shared: Shared) -> None:
     assert compare_arrays("", theirs, ours).relative <= 1e-5
 
 
-def test_what_opencv_gets_wrong_is_not_certified(shared: Shared) -> None:
+def test_what_opencv_gets_wrong_is_not_certified(shared: Shared, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tensorflow_oracle, "find_python", lambda: None)
     path = shared(PORTRAIT)
     certificate = certify(path, None, onnxray.load(path).proto)
     assert not certificate.verified and not certificate.failed
     assert "gets these operators wrong at times: PadV2, Transpose, Reshape, Split" in certificate.note
+
+
+@pytest.mark.skipif(not TENSORFLOW, reason="ONNXRAY_TENSORFLOW_PYTHON names no Python with TensorFlow")
+@pytest.mark.parametrize(
+    ("name", "reads"), [(DEEPLAB, "the original file"), (PORTRAIT, "its nodes, written as one frozen graph by us")]
+)
+def test_tensorflow_certifies_them(shared: Shared, name: str, reads: str) -> None:
+    path, options = shared(name), {"size": 513} if name == DEEPLAB else {}
+    certificate = certify(path, None, onnxray.load(path, **options).proto, per_layer=True, options=options)
+    assert certificate.verified and certificate.reads == reads
+    assert len(certificate.inner) > 170
 
 
 @pytest.mark.parametrize("name", [DEEPLAB, f"{PORTRAIT}/saved_model.pb"])

@@ -127,7 +127,7 @@ def test_variables_without_a_checkpoint(tmp_path: Path) -> None:
     net = small()
     net.node("VariableV2", [], "v", dtype="FLOAT32", shape=(4,))
     net.node("AddV2", ["answer", "v"], "end", T="FLOAT32")
-    with pytest.raises(InputError, match=r"weights are variables \(v\).*pass the folder of a SavedModel, or freeze"):
+    with pytest.raises(InputError, match=r"weights are variables \(v\).*pass the folder of a SavedModel, or the .meta"):
         onnxray.load(write(tmp_path / "net.pb", net))
 
 

@@ -13,6 +13,7 @@ from google.protobuf import text_format
 from onnxray.importers.certificate import certify, run_onnx
 from onnxray.importers.errors import InputError
 from onnxray.importers.sniff import recognise
+from onnxray.importers.tensorflow import tensorflow_oracle
 from tensorflow_checkpoints import write_checkpoint
 from tensorflow_graphs import VALID, Net, call, saved, small, with_function, write
 from tensorflow_references import conv2d, space_to_batch
@@ -47,7 +48,8 @@ def test_binary_and_text_are_told_by_content(tmp_path: Path, name: str) -> None:
     assert model.spec.layout == "NCHW"
 
 
-def test_a_certificate_by_opencv(tmp_path: Path) -> None:
+def test_a_certificate_by_opencv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tensorflow_oracle, "find_python", lambda: None)
     path = write(tmp_path / "net.pb", small())
     certificate = certify(path, None, onnxray.load(path).proto, per_layer=True)
     assert certificate.verified, certificate
