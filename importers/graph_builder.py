@@ -111,6 +111,9 @@ class GraphBuilder:
 
         The builder has given away its graph and is done. Raises ValueError when ONNX finds it inconsistent.
         """
+        missing = next((name for name in outputs if name not in self), None)
+        if missing is not None:
+            raise ValueError(f"nothing makes its output {missing}")
         model, graph = self._model, self._model.graph
         model.producer_name = producer
         nodes = self._live(outputs)

@@ -12,7 +12,22 @@ from typing import Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
+from .errors import InputError
+
 _SCALARS = ("double", "float", "int64", "int32", "uint32", "uint64", "bool", "string", "bytes")
+
+
+def check_texts(message: Any) -> None:
+    """Raise InputError at a text in a message, or in those it holds, that is not UTF-8: protobuf gives bytes then."""
+    for field in message.DESCRIPTOR.fields:
+        if field.type not in (field.TYPE_MESSAGE, field.TYPE_STRING):  # weights above all, which would be copied
+            continue
+        held = getattr(message, field.name)
+        for value in held if hasattr(held, "append") else [held] * message.HasField(field.name):
+            if field.type == field.TYPE_MESSAGE:
+                check_texts(value)
+            elif isinstance(value, bytes):
+                raise InputError(f"the text {value[:32]!r} in it is not UTF-8; the file is damaged")
 
 
 class MessageTable:

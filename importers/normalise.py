@@ -89,7 +89,10 @@ def check_names(graph: onnx.GraphProto) -> None:
 def _check_header(proto: onnx.ModelProto) -> None:
     _check_text(proto.producer_name, proto.producer_version, proto.domain)
     _check_text(*(text for entry in proto.metadata_props for text in (entry.key, entry.value)))
-    _check_text(*(entry.domain for entry in proto.opset_import))
+    imports = [entry for part in (proto, *proto.functions) for entry in part.opset_import]
+    _check_text(*(entry.domain for entry in imports))
+    if not all(0 <= entry.version < 1 << 31 for entry in imports):
+        raise InputError("an operator set has an impossible version; the file is damaged")
     _check_text(*(text for entry in proto.functions for text in (entry.name, entry.domain)))
 
 
@@ -163,7 +166,7 @@ def dense(sparse: onnx.SparseTensorProto) -> onnx.TensorProto:
     values, indices = numpy_helper.to_array(sparse.values), numpy_helper.to_array(sparse.indices)
     dense = np.zeros(dims, values.dtype)
     try:
-        if indices.ndim == 1:
+        if indices.ndim < 2:
             dense.reshape(-1)[indices] = values
         else:
             dense[tuple(indices.T)] = values

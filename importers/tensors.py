@@ -110,6 +110,8 @@ def extent(tensor: TensorProto, folder: Path) -> Extent:
     Raises InputError when the place is not inside `folder`, is no regular file, or is too short.
     """
     entries = {entry.key: entry.value for entry in tensor.external_data}
+    if any(isinstance(text, bytes) for entry in entries.items() for text in entry):  # not UTF-8: protobuf gives bytes
+        raise InputError(f"tensor {tensor.name}: what it says of its external data is no text; the file is damaged")
     path = _data_file(tensor.name, entries.get("location", ""), folder)
     size, needed = path.stat().st_size, raw_bytes(tensor)
     try:

@@ -105,7 +105,7 @@ def _meets(rule: Any, state: Any) -> bool:
 def _without_losses(layers: list[Layer]) -> list[Layer]:
     kept: list[Layer] = []
     for layer in layers:
-        if layer.type in _LOSS_BECOMES:
+        if layer.type in _LOSS_BECOMES and layer.bottoms:
             kept += _probability(layer, layers)
         elif not (layer.type.endswith("Loss") or layer.type in _DROPPED):
             kept.append(layer)
@@ -149,7 +149,7 @@ def _without_splits(layers: list[Layer]) -> list[Layer]:
     for layer in layers:
         bottoms = [same.get(blob, blob) for blob in layer.bottoms]
         tops = layer.tops
-        if layer.type == "Split":
+        if layer.type == "Split" and bottoms:
             same.update(dict.fromkeys(tops, bottoms[0]))
             tops = [blob for blob in tops if blob not in read]
         else:

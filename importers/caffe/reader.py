@@ -14,6 +14,7 @@ from google.protobuf import text_format
 from google.protobuf.message import DecodeError
 
 from ..errors import InputError
+from ..message_table import check_texts
 from .wire_schema import message_class
 
 
@@ -86,7 +87,11 @@ def read_caffemodel(path: Path) -> Net:
         raise InputError(f"cannot read the caffemodel {path}: {error.strerror}") from error
     except DecodeError as error:
         raise InputError(f"{path}: expected a caffemodel, but the file is truncated or damaged ({error})") from error
-    net = net_of(message)
+    try:
+        check_texts(message)
+        net = net_of(message)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
     net.message = message_class("Net")(state=message.state)
     if not net.layers:
         raise InputError(f"{path}: expected a caffemodel, found no layers in it")
@@ -152,10 +157,11 @@ def _values(blob: Any) -> np.ndarray:
     data = blob.data  # each access to a bytes field copies it
     if data:
         return np.frombuffer(data, "<f4", len(data) // 4)
-    if blob.raw_data:
-        return np.frombuffer(blob.raw_data, _RAW_TYPES.get(blob.raw_data_type, np.float32)).astype(np.float32)
-    if blob.double_data:
-        return np.frombuffer(blob.double_data, "<f8").astype(np.float32)
+    raw, kind = blob.raw_data, _RAW_TYPES.get(blob.raw_data_type, np.float32)
+    if not raw:
+        raw, kind = blob.double_data, np.float64
+    if raw:
+        return np.frombuffer(raw, kind, len(raw) // np.dtype(kind).itemsize).astype(np.float32)
     # A writer may leave its numbers unpacked, one field each: valid protobuf, though Caffe itself never does.
     loose = message_class("UnpackedBlob").FromString(blob.SerializeToString())
     return np.array(loose.data or loose.double_data, np.float32)

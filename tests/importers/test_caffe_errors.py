@@ -144,6 +144,9 @@ def test_a_pooling_window_outside_the_image(tmp_path: Path) -> None:
         (layer("Concat", "data,data", concat_param="axis: 7"), "axis 7 is outside"),
         (layer("Data", "", "data2"), "no layers left"),
         (layer("ReLU", ""), "layer out (ReLU)"),
+        (layer("Split", ""), "layer out (Split)"),
+        (layer("SoftmaxWithLoss", ""), "no layers left"),
+        (layer("ReLU", top="out,more"), "nothing makes its output more"),
         (layer("Pooling", pooling_param="kernel_size: 2 stride: 0"), "layer out (Pooling)"),
         ("", "found no layers"),
     ],
@@ -155,6 +158,28 @@ def test_layers_that_make_no_sense(layers: str, said: str, tmp_path: Path) -> No
     with pytest.raises(InputError) as caught:
         caffe.read(text, binary)
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("field", ["name", "type", "bottom", "top"])
+def test_texts_that_are_none(field: str, tmp_path: Path) -> None:
+    """Protobuf gives bytes in place of a text that is not UTF-8."""
+    text, binary = tiny_caffe.write(tmp_path, tiny_caffe.deploy(CONV, IMAGE))
+    net = message_class("Net")()
+    word = ["marked"] if field in ("bottom", "top") else "marked"
+    net.layer.add(**{"name": "conv1", "type": "Convolution", field: word})
+    binary.write_bytes(net.SerializeToString().replace(b"marked", b"\xff" * 6))
+    with pytest.raises(InputError, match=r"net\.caffemodel: the text .* in it is not UTF-8"):
+        caffe.read(text, binary)
+
+
+@pytest.mark.parametrize("kind", ["double_data", "raw_data"])
+def test_numbers_that_are_cut_off(kind: str, tmp_path: Path) -> None:
+    text, binary = tiny_caffe.write(tmp_path, tiny_caffe.deploy(CONV, IMAGE))
+    net = message_class("Net")()
+    net.layer.add(name="conv1").blobs.add(**{kind: bytes(13)}).shape.dim.extend([4, 3, 3, 3])
+    binary.write_bytes(net.SerializeToString())
+    with pytest.raises(InputError, match=r"conv1: a weight of shape \[4, 3, 3, 3\] holds [13] numbers"):
+        caffe.read(text, binary)
 
 
 def test_brackets_without_end(tmp_path: Path) -> None:

@@ -154,6 +154,14 @@ def test_claims_are_checked_against_the_file(tmp_path: Path, entries: dict[str, 
         load(_model(tmp_path, **entries))
 
 
+@pytest.mark.parametrize("text", ["location", "table.bin"])
+def test_entries_that_are_no_text(tmp_path: Path, text: str) -> None:
+    path = _model(tmp_path)
+    path.write_bytes(path.read_bytes().replace(text.encode(), b"\xff" * len(text)))
+    with pytest.raises(InputError, match="tensor table: what it says of its external data is no text"):
+        load(path)
+
+
 def test_a_claim_of_2_to_the_60_elements_is_refused_at_once(tmp_path: Path) -> None:
     path = _model(tmp_path)
     proto = onnx.load(path, load_external_data=False)

@@ -221,6 +221,18 @@ def test_a_sparse_tensor_that_claims_too_much_is_refused(tmp_path: Path) -> None
     proto.graph.sparse_initializer.append(helper.make_sparse_tensor(values, indices, [1 << 60]))
     with pytest.raises(InputError, match="sparse tensor k"):
         load(_saved(tmp_path / "m.onnx", proto))
+    proto.graph.sparse_initializer[0].dims[:] = [4]
+    proto.graph.sparse_initializer[0].indices.ClearField("dims")  # one index, and no list of them
+    with pytest.raises(InputError, match="its indices do not fit its shape"):
+        load(_saved(tmp_path / "m.onnx", proto))
+
+
+@pytest.mark.parametrize("version", [1 << 40, -1])
+def test_an_impossible_operator_set_is_refused(tmp_path: Path, version: int) -> None:
+    proto = parser.parse_model(FUNCTIONS)
+    proto.functions[0].opset_import[0].version = version
+    with pytest.raises(InputError, match="impossible version"):
+        load(_saved(tmp_path / "m.onnx", proto))
 
 
 @pytest.mark.parametrize("field", ["node", "output"])
