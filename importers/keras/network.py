@@ -198,13 +198,13 @@ def _declared_input(layer: Layer) -> Any:
 
 def input_shape(layer: Layer) -> Any:
     """The shape with its batch that an input layer, or a model's first layer, was given; else None."""
-    config = layer.config
-    for name in ("batch_shape", "batch_input_shape"):
-        if config.get(name) is not None:
-            return config[name]
-    if config.get("input_shape") is not None:
-        return [None, *config["input_shape"]]
-    return None
+    found = ((name, layer.config.get(name)) for name in ("batch_shape", "batch_input_shape", "input_shape"))
+    name, given = next(((name, value) for name, value in found if value is not None), ("", None))
+    if given is None:
+        return None
+    if not isinstance(given, list) or any(isinstance(dim, bool) for dim in given):
+        raise InputError(f"layer {layer.path} ({layer.type}): {name} expects a list of sizes, found {given!r}")
+    return [None, *given] if name == "input_shape" else given
 
 
 def _functional(config: Mapping[str, Any], prefix: str, depth: int) -> Network:

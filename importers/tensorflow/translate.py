@@ -29,6 +29,7 @@ SAME = {  # what comes out is what goes in
 }
 _COUNTS = {"Split": "num_split", "SplitV": "num_split", "Unpack": "num", "ShapeN": "N"}  # attribute: how many outputs
 _TWO = ("TopK", "TopKV2")
+_MOST_OUTPUTS = 1 << 16  # of one node
 _SHOWN = 12  # operators in a message
 _LOSSES = (ValueError, ArithmeticError, IndexError, KeyError, TypeError, MemoryError)
 
@@ -224,6 +225,8 @@ class _Translation:
         try:
             if not fold(operator, self._layout, function):
                 function(writer)
+            for name in filter(self._tensors.__contains__, outputs):
+                self._tensors.shape(name)  # whoever reads it relies on knowing its axes
         except _LOSSES as error:
             if isinstance(error, InputError):
                 raise
@@ -232,7 +235,10 @@ class _Translation:
 
 
 def _outputs(node: Node, count: int = 0) -> list[str]:
-    count = count or (2 if node.op in _TWO else int(node.attributes.get(_COUNTS.get(node.op, ""), 0) or 1))
+    if not count:
+        count = 2 if node.op in _TWO else node.attributes.get(_COUNTS.get(node.op, ""), 1)
+        if not isinstance(count, int) or not 0 < count <= _MOST_OUTPUTS:
+            raise InputError(f"the node {node.name} ({node.op}) claims {count!r} outputs; the file is damaged")
     return [node.name, *(f"{node.name}:{at}" for at in range(1, count))]
 
 
@@ -244,6 +250,8 @@ def _input_shape(
     entry: Entry, given: Sequence[int] | None, size: tuple[int, int] | None, turned: bool
 ) -> tuple[int, ...]:
     """As the user says, else as the file does; one image where it leaves their number open."""
+    if not all(isinstance(side, int) for side in entry.shape or ()):
+        raise InputError(f"the input {entry.name} has no shape but {entry.shape!r}; the file is damaged")
     if given and (entry.shape is None or len(given) == len(entry.shape)):
         return tuple(given)
     shape = list(entry.shape or ())

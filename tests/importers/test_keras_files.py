@@ -323,6 +323,21 @@ def test_whole_numbers_keep_their_type(tmp_path: Path) -> None:
     np.testing.assert_array_equal(tiny_keras.run(proto, value)[0], value * 0.5 + 1)
 
 
+@pytest.mark.parametrize("shape", [-1, "6", {}, [None, True], [None, 1 << 60], [None, "6"]])
+def test_input_shapes_that_are_none(shape: object, tmp_path: Path) -> None:
+    entry = layer("Rescaling", "a", scale=2.0, batch_input_shape=shape)
+    path = tiny_keras.write_h5(tmp_path / "net.h5", sequential(entry), {})
+    with pytest.raises(InputError, match=r"batch_input_shape expects a list of sizes|expected a size on axis 1"):
+        load(path)
+
+
+def test_a_negative_variance_is_read_without_a_warning(tmp_path: Path) -> None:
+    entry = layer("Normalization", "n", axis=-1, batch_input_shape=[None, 2])
+    stored = [(name, np.full(2, -1, np.float32)) for name in ("mean", "variance", "count")]
+    proto = load(tiny_keras.write_h5(tmp_path / "net.h5", sequential(entry), {"n": stored}))
+    assert np.isnan(tiny_keras.run(proto, noise(1, 2))[0]).all()
+
+
 def test_the_module_reads_what_load_reads(tmp_path: Path) -> None:
     path = tiny_keras.write_h5(tmp_path / "c.h5", sequential(ENTRY), {"c": [("k", KERNEL), ("b", BIAS)]})
     assert keras.read(path, None).graph == load(path).graph

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxray
 import pytest
 from onnxray.importers.errors import InputError
+from onnxray.importers.tensorflow.writer import write_attribute
 from tensorflow_graphs import Net, call, saved, saved_model, small, with_function, write
 
 
@@ -164,6 +166,30 @@ def test_shapes_that_would_fill_the_memory_are_refused(tmp_path: Path) -> None:
         with pytest.raises(InputError) as caught:
             onnxray.load(write(tmp_path / "net.pb", net))
         assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("count", ["FLOAT32", [1, 1], 1 << 60, -1, 0])
+def test_outputs_that_nobody_can_count_are_refused(tmp_path: Path, count: Any) -> None:
+    net = small()
+    net.node("Split", [net.ints(1), "answer"], "end", T="FLOAT32", num_split=count)
+    with pytest.raises(InputError, match=r"the node end \(Split\) claims .* outputs"):
+        onnxray.load(write(tmp_path / "net.pb", net))
+
+
+def test_shapes_that_are_something_else_are_refused(tmp_path: Path) -> None:
+    net = small()
+    (shape,) = (entry.value for entry in net.message.node[0].attr if entry.key == "shape")
+    shape.Clear()
+    write_attribute(shape, "FLOAT32")
+    with pytest.raises(InputError, match="the input x has no shape but 'FLOAT32'"):
+        onnxray.load(write(tmp_path / "net.pb", net))
+
+
+def test_an_operator_whose_result_has_no_known_axes_is_refused(tmp_path: Path) -> None:
+    net = small()
+    net.node("Einsum", ["answer", "answer"], "end", T="FLOAT32", N=2, equation="abc,ab->c")
+    with pytest.raises(InputError, match="Einsum end: does not fit its inputs"):
+        onnxray.load(write(tmp_path / "net.pb", net))
 
 
 def test_messages_nested_deep_are_refused(tmp_path: Path) -> None:

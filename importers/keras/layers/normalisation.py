@@ -140,7 +140,8 @@ def normalization(layer: LayerWriter) -> None:
     given = layer.layer.config.get("axis", -1)
     axes = [] if given is None else _axes(layer)
     mean, deviation = (_moment(layer, role, shape, axes) for role in ("mean", "variance"))
-    deviation = np.maximum(np.sqrt(deviation), _SMALLEST)
+    with np.errstate(invalid="ignore"):  # of a damaged file, whose numbers stay none as in Keras
+        deviation = np.maximum(np.sqrt(deviation), _SMALLEST)
     mean_name = layer.broadcast("mean", mean, rank)
     deviation_name = layer.broadcast("deviation", deviation, rank)
     if layer.flag("invert"):
