@@ -25,11 +25,11 @@ class ModelFile:
     path: Path
     options: Mapping[str, Any]  # keywords of `load`
 
-    def load(self) -> Model:
-        """Raises InputError when it cannot be used."""
+    def load(self, weights_alone: bool = False) -> Model:
+        """Raises InputError when it cannot be used; `weights_alone`: as of `engine.model.load`."""
         from ..engine.model import load
 
-        return load(self.path, **self.options)
+        return load(self.path, weights_alone=weights_alone, **self.options)
 
 
 def _model_options(

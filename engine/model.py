@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .session import Session
     from .structure.filters import Filters
     from .structure.summary import Summary
+    from .structure.tensor_table import TensorTable
     from .structure.weights import WeightStatistics
 
 ASSUMED_SIDE = 224  # pixels, where neither the file nor the user says how large the image is
@@ -35,18 +36,21 @@ def load(
     *,
     companion: str | Path | None = None,
     shapes: Mapping[str, Sequence[int]] | None = None,
+    weights_alone: bool = False,
     **options: Any,
 ) -> Model:
     """Open any supported model file.
 
     `companion`: the other half of a two-file format (found by itself when it lies beside `path`).
     `shapes`: graph input -> shape, for inputs with dynamic dimensions.
+    `weights_alone`: take weights without their network (PyTorch's state dicts) too: such a Model has `tensors`,
+    `weights` and `filters`, and nothing that can be run.
     `options`: fields of InputSpec (`size`, `mean`, `scale`, `channel_order`, `labels` …) that override the file, and
     those that the file's format has (`importers.IMPORTERS` lists them).
 
     Raises InputError when the file cannot be used.
     """
-    proto = load_proto(path, companion=companion, shapes=shapes, **options)
+    proto = load_proto(path, companion=companion, shapes=shapes, weights_alone=weights_alone, **options)
     other = None if companion is None else Path(companion)
     return Model(proto, Path(path), other, {"shapes": shapes, **options})
 
@@ -108,11 +112,27 @@ class Model:
         """Nodes, tensors and shapes, for `input_shapes`."""
         return Graph(self.proto, self.input_shapes, self.folder)
 
+    @property
+    def is_weights_alone(self) -> bool:
+        """Whether the file holds weights and not the network they are of."""
+        return not self.proto.graph.node
+
+    def _needs_network(self) -> None:
+        if self.is_weights_alone:
+            raise InputError(f"{self.path}: weights without a network cannot be run; say which one is theirs: arch")
+
     def summary(self) -> Summary:
         """Layers with shapes, parameters, MACs, memory and receptive fields, from the file alone."""
         from .structure.summary import summarize
 
+        self._needs_network()
         return summarize(self)
+
+    def tensors(self) -> TensorTable:
+        """Every stored tensor: name, shape, type, size; and which family of networks weights alone look like."""
+        from .structure.tensor_table import tensor_table
+
+        return tensor_table(self)
 
     def weights(self, layer: str | None = None) -> WeightStatistics:
         """Statistics of every weight, or of one layer's, from the file alone."""
@@ -130,6 +150,7 @@ class Model:
         """A forward runner on onnxruntime; options as of `Session`, and the same one for the same options."""
         from .session import Session
 
+        self._needs_network()
         key = repr(sorted(options.items()))
         if key not in self._sessions:
             self._sessions[key] = Session(self, **options)
@@ -142,6 +163,7 @@ class Model:
         `precision`: the type of all floats in it; None: torch.float32.
         Raises InputError naming every operator that torch has no equal for, or what else stands in the way.
         """
+        self._needs_network()
         key = (via, precision)
         if key not in self._torch:
             self._torch[key] = self._convert(via, {} if precision is None else {"precision": precision})

@@ -37,7 +37,7 @@ class Importer:
     sniffer: str  # a function of `importers.sniff`: (Path) -> bool
     companion: str = ""  # what the second file of a two-file format is
     options: Mapping[str, FormatOption] = field(default_factory=dict)
-    needs: tuple[str, ...] = ()  # of `shapes` and the fields of InputSpec
+    needs: tuple[str, ...] = ()  # of `shapes`, `weights_alone` and the fields of InputSpec
 
     def chosen(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Of all options given to `load`, those for `read` and `reference`."""
@@ -55,7 +55,7 @@ IMPORTERS: dict[str, Importer] = {  # tried in this order: what has a magic numb
             "strip": FormatOption(str, "PyTorch weights: a prefix of their names that the network's lack."),
             "allow_code": FormatOption(bool, "PyTorch: run code that the file brings along."),
         },
-        needs=("shapes", "size"),
+        needs=("shapes", "size", "weights_alone"),
     ),
     "tflite": Importer(
         "tflite",
@@ -91,6 +91,7 @@ def load(
     *,
     companion: str | Path | None = None,  # the other half of a two-file format; found by itself when beside `path`
     shapes: Mapping[str, Sequence[int]] | None = None,  # graph input -> fixed shape
+    weights_alone: bool = False,  # take weights that nobody names a network for: a graph of initializers, no nodes
     **options: Any,  # fields of InputSpec that override what the file says; options of the file's format
 ) -> onnx.ModelProto:
     """Read any supported model file as ONNX.
@@ -103,6 +104,7 @@ def load(
     from .preprocessing import apply_shapes, build_spec
     from .provenance import write_source
     from .sniff import recognise
+    from .weights_alone import prepare
 
     path = Path(path)
     other = None if companion is None else Path(companion)
@@ -110,16 +112,21 @@ def load(
     if other is not None and not IMPORTERS[name].companion:
         raise InputError(f"{path}: expected one file, as {name} has no second half; drop the companion {other}")
     spec_options = _without_format_options(path, name, options)
-    chosen = IMPORTERS[name].chosen({"shapes": shapes, **options})
+    chosen = IMPORTERS[name].chosen({"shapes": shapes, "weights_alone": weights_alone or None, **options})
     proto = import_module(f".{IMPORTERS[name].module}", __name__).read(path, other, **chosen)
+    spec = None
     try:
-        normalise(proto)
-        apply_shapes(proto, shapes or {})
-        spec = build_spec(proto, spec_options)
+        if "weights_alone" in chosen and not proto.graph.node:
+            prepare(proto, {"shapes": shapes, **spec_options})
+        else:
+            normalise(proto)
+            apply_shapes(proto, shapes or {})
+            spec = build_spec(proto, spec_options)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     write_source(proto, [path] if other is None else [path, other], name)
-    write_input_spec(proto, spec)
+    if spec is not None:
+        write_input_spec(proto, spec)
     return proto
 
 

@@ -15,13 +15,13 @@ from rich.table import Table
 from rich.text import Text
 
 from ...engine import quantities
-from ...engine.model import Model
 from ...engine.results import plain
 from ...engine.structure.receptive_field import ReceptiveField
 from ...engine.structure.summary import Layer, Summary, summarize
 from ...importers.errors import InputError
 from ..console import end_of, table_console
-from ..options import takes_model
+from ..options import ModelFile, takes_model_file
+from ..tensor_table import print_tensors
 
 _COLUMNS = ("layer", "op", "output", "parameters", "MACs", "memory", "field / stride / start")
 _NUMBERS = {"parameters", "MACs", "memory"}
@@ -29,17 +29,23 @@ _SHORTEST_NAME = 10
 _NARROW = 110  # below it texts are shortened so that 80 columns hold the table
 
 
-@takes_model
+@takes_model_file
 def summary(
-    model: Model,
-    every: Annotated[bool, typer.Option("--all", help="A row a node, not only layers.")] = False,
+    file: ModelFile,
+    every: Annotated[
+        bool, typer.Option("--all", help="A row a node (of weights alone: a tensor), not only layers.")
+    ] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     csv_: Annotated[bool, typer.Option("--csv", help="Print CSV, all columns, plain numbers.")] = False,
     md: Annotated[bool, typer.Option("--md", help="Print a Markdown table.")] = False,
 ) -> None:
-    """Table of layers: shapes, parameters, MACs, memory, receptive fields."""
+    """Table of layers: shapes, parameters, MACs, memory, receptive fields; of tensors where a file has no layers."""
     if json_ + csv_ + md > 1:
         raise InputError("--json, --csv and --md exclude each other: choose one")
+    model = file.load(weights_alone=True)
+    if model.is_weights_alone:
+        print_tensors(model.tensors(), every, "json" if json_ else "csv" if csv_ else "md" if md else "table")
+        return
     found = summarize(model)
     rows = found.rows if every else found.layers
     if json_:

@@ -21,7 +21,7 @@ from ...engine.results import file_name, write_png, write_text
 from ...engine.structure.filters import FilterKinds, all_filters, filter_kinds, filters, first_layer
 from ...engine.structure.weights import WeightRow, WeightStatistics, export_weights, weight_statistics
 from ..console import end_of, table_console
-from ..options import takes_model
+from ..options import ModelFile, takes_model_file
 
 # Column -> the width from which it is shown.
 _COLUMNS = {
@@ -61,9 +61,9 @@ _SHORTEST_NAME = 12
 _BARS = 14  # characters of a histogram
 
 
-@takes_model
+@takes_model_file
 def weights(
-    model: Model,
+    file: ModelFile,
     layer: Annotated[
         str | None, typer.Option(help="Only these: the name of a node, of a tensor it makes, or of any stored tensor.")
     ] = None,
@@ -77,6 +77,7 @@ def weights(
     json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Filters as pictures, statistics and histograms of every weight."""
+    model = file.load(weights_alone=True)
     found = weight_statistics(model, layer)
     kinds = _kinds(model, layer)
     rows = found.rows if every or layer is not None else tuple(row for row in found.rows if len(row.shape) > 1)

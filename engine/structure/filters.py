@@ -78,7 +78,12 @@ class FilterKinds(Result):
 
 
 def first_layer(model: Model) -> Weight | None:
-    """The first convolution's weight that reads the image itself; None when there is none."""
+    """The first convolution's weight that reads the image itself; None when there is none.
+
+    Of weights without their network: the first stored one of a convolution, if it has a colour image's channels or one.
+    """
+    if model.is_weights_alone:
+        return _first_stored(model)
     weights = {w.node.name: w for w in stored_weights(model.graph) if w.node is not None and w.role == "weight"}
     image = model.spec.input if model.spec.input in model.graph.inputs else next(iter(model.graph.inputs), "")
     seen = {image}  # tensors that show the image, before any layer
@@ -90,6 +95,15 @@ def first_layer(model: Model) -> Weight | None:
             return weight
         if weight is None:
             seen.update(node.outputs)
+    return None
+
+
+def _first_stored(model: Model) -> Weight | None:
+    kernels = (weight for weight in stored_weights(model.graph) if weight.role == "weight")
+    for weight in kernels:
+        shape = model.graph.types[weight.name].shape or ()
+        if len(shape) == 4:
+            return weight if shape[1] in (1, 3) else None
     return None
 
 
@@ -120,10 +134,10 @@ def all_filters(model: Model, layer: str | None = None) -> Iterator[Filters]:
 def _each(model: Model, weights: Iterable[Weight], first: Weight | None) -> Iterator[Filters]:
     for weight in weights:
         found = as_filters(weight, read_weight(model.graph, weight))
-        if found is not None and weight.node is not None:
+        if found is not None:
             planes = _planes(found)
             channels = _channels(model, planes) if first is not None and first.name == weight.name else ""
-            yield Filters(weight.node.name, weight.name, weight.node.op, weight.role, channels, planes)
+            yield Filters(*_user(weight), channels, planes)
 
 
 def _channels(model: Model, planes: np.ndarray) -> str:
@@ -142,8 +156,13 @@ def _planes(found: np.ndarray) -> np.ndarray:  # [out, in, *kernel] -> [out, pla
 def _matrix(model: Model, weight: Weight) -> Filters:
     values = read_weight(model.graph, weight).astype(np.float32)
     rows = len(values) if values.ndim > 1 else 1
+    return Filters(*_user(weight), "", values.reshape(rows, -1 if values.size else 0, 1, 1))
+
+
+def _user(weight: Weight) -> tuple[str, str, str, str]:
+    """The layer, the weight, its operator and its role."""
     layer, op = (weight.node.name, weight.node.op) if weight.node else (weight.name, "")
-    return Filters(layer, weight.name, op, weight.role, "", values.reshape(rows, -1 if values.size else 0, 1, 1))
+    return layer, weight.name, op, weight.role
 
 
 def filter_kinds(found: Filters) -> FilterKinds | None:

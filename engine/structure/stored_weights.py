@@ -32,6 +32,7 @@ _ROLES: dict[str, dict[int, str]] = {
     **dict.fromkeys(("QLinearConv", "QLinearMatMul", "com.microsoft.QGemm"), _QUANTISED),
     **dict.fromkeys(("LSTM", "GRU", "RNN"), _RECURRENT),
 }
+_ROLES_BY_NAME = {"weight": "scale", "bias": "bias", "running_mean": "mean", "running_var": "variance"}
 _STATISTICS = {("BatchNormalization", 3), ("BatchNormalization", 4)}
 CONVOLUTIONS = frozenset({"Conv", "ConvInteger", "DeformConv", "QLinearConv", "com.microsoft.FusedConv"})
 _DEQUANTISES = 19  # opset
@@ -49,13 +50,26 @@ class Weight:
 
 
 def stored_weights(graph: Graph) -> tuple[Weight, ...]:
-    """Every learned tensor and every running statistic once, in the order in which the nodes use them."""
+    """Every learned tensor and every running statistic once, in the order in which the nodes use them; without nodes,
+    in the file's.
+    """
+    if not graph.nodes:
+        return tuple(_unread(graph))
     found: dict[str, Weight] = {}
     for weight in _uses(graph):
         first = found.get(weight.name, weight)
         layers = tuple(dict.fromkeys((*first.layers, *weight.layers)))
         found[weight.name] = Weight(first.name, first.role, first.node, first.position, layers)
     return tuple(found.values())
+
+
+def _unread(graph: Graph) -> Iterator[Weight]:
+    """Weights without their network: what a tensor is shows in its name and shape, as PyTorch's layers have them."""
+    for name in graph.initializers:
+        kind = graph.types[name]
+        if "float" in kind.dtype:
+            own = name.rpartition(".")[2]
+            yield Weight(name, "weight" if len(kind.shape or ()) > 1 else _ROLES_BY_NAME.get(own, "operand"))
 
 
 def _uses(graph: Graph) -> Iterator[Weight]:
@@ -182,11 +196,14 @@ def _history(graph: Graph, name: str) -> tuple[list[Node], list[str]]:
 
 
 def as_filters(weight: Weight, values: np.ndarray) -> np.ndarray | None:  # [out, in, *kernel]
-    """The weight as one filter an output channel or unit, or None when it is no such thing (a bias, a scale …)."""
+    """The weight as one filter an output channel or unit, or None when it is no such thing (a bias, a scale …).
+
+    One that no node reads is taken for that of a convolution or a dense layer of PyTorch: outputs first.
+    """
     node = weight.node
-    if node is None or weight.role != "weight" or values.ndim < 2:
+    if weight.role != "weight" or values.ndim < 2:
         return None
-    if node.op in CONVOLUTIONS:
+    if node is None or node.op in CONVOLUTIONS:
         return values
     if node.op == "ConvTranspose":
         groups = node.attribute("group", 1)

@@ -17,11 +17,13 @@ import onnx
 from google.protobuf.message import DecodeError
 
 from ..errors import InputError
+from .families import guess_family
 
 if TYPE_CHECKING:
     from ..certificate import Reference
 
 MODEL, VALUES = "model.onnx", "values.pb"  # what the functions of `exporting` write
+_FLOATS = {number for name, number in onnx.TensorProto.DataType.items() if name == "DOUBLE" or "FLOAT" in name}
 _SHOWN = 5  # names in a message
 
 
@@ -30,6 +32,8 @@ def read(path: Path, companion: Path | None, **options: Any) -> onnx.ModelProto:
 
     `shapes`, `size`: of the input; only exported programs say it themselves. `arch`, `key`, `strip`: the network of a
     state dict, where that lies in the file and a prefix of its names. `allow_code`: run what the file brings along.
+    `weights_alone`: a state dict without `arch` becomes a graph of initializers without nodes; its metadata say which
+    family it looks like.
 
     Raises InputError when it is damaged, would run code that was not allowed, or torch cannot write it as ONNX.
     """
@@ -37,15 +41,21 @@ def read(path: Path, companion: Path | None, **options: Any) -> onnx.ModelProto:
     from ..sandbox import result_file
     from ..tensors import is_external
     from ..walk import all_tensors
+    from ..weights_alone import write_family
 
     shapes = {name: list(shape) for name, shape in (options.get("shapes") or {}).items()}
     size = options.get("size")
     sides = None if size is None else [size, size] if isinstance(size, int) else list(size)
-    with _in_sandbox(path, "export", options, {"shapes": shapes, "size": sides}) as folder:
+    weights_alone = bool(options.get("weights_alone"))
+    arguments = {"shapes": shapes, "size": sides, "weights_alone": weights_alone}
+    with _in_sandbox(path, "export", options, arguments) as folder:
         proto = onnx_file.read(result_file(folder, MODEL), None)
     if any(is_external(tensor) for tensor in all_tensors(proto.graph)):
         raise InputError(f"{path}: the sandbox returned a graph without its weights")
     del proto.metadata_props[:]  # what it says about itself is the child's word
+    if weights_alone and not proto.graph.node:
+        floats = (tensor for tensor in proto.graph.initializer if tensor.data_type in _FLOATS)
+        write_family(proto, guess_family({tensor.name: tuple(tensor.dims) for tensor in floats}))
     return proto
 
 

@@ -19,9 +19,9 @@ from typing import Any
 import torch
 
 from ..errors import InputError, nearest_names
+from .families import WRAPPERS
 
 _SHOWN = 4  # names in a message
-WRAPPERS = ("module.", "_orig_mod.")  # prefixes that DataParallel and torch.compile put before every name
 _ARCHITECTURE = re.compile(r"(?P<module>[\w.]+|.+\.py):(?P<name>[A-Za-z_][\w.]*)(?P<call>\(.*\))?", re.DOTALL)
 
 
@@ -83,7 +83,7 @@ def _arguments(text: str, call: str) -> tuple[list[Any], dict[str, Any]]:
 
 def with_weights(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor], strip: str | None) -> torch.nn.Module:
     """The module with all of these weights and no others. Raises InputError naming what does not fit."""
-    named = _stripped(tensors, strip)
+    named = stripped(tensors, strip)
     wanted = module.state_dict()
     missing = [name for name in wanted if name not in named and not name.endswith("num_batches_tracked")]
     unknown = [name for name in named if name not in wanted]
@@ -103,7 +103,7 @@ def with_weights(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor], s
     return module
 
 
-def _stripped(tensors: Mapping[str, torch.Tensor], strip: str | None) -> dict[str, torch.Tensor]:
+def stripped(tensors: Mapping[str, torch.Tensor], strip: str | None) -> dict[str, torch.Tensor]:
     """Names without the prefix; without any given, those of wrappers that all names have."""
     if strip is not None:
         if not any(name.startswith(strip) for name in tensors):

@@ -24,7 +24,8 @@ from ..certificate import BAR, compare_arrays, run_onnx
 from ..errors import InputError
 from ..provenance import SEED
 from . import MODEL, VALUES
-from .loading import Source, load_module
+from .loading import Source, WithoutNetwork, load_module
+from .stored_tensors import without_network
 from .symbolics import register
 
 OPSET = 20  # the highest that both exporters write by themselves
@@ -46,11 +47,22 @@ class Task:
     expected: list[np.ndarray] = field(default_factory=list)
 
 
-def export(folder: Path, source: dict[str, Any], shapes: dict[str, list[int]], size: list[int] | None) -> None:
-    """Write the module of a file as MODEL. Raises InputError when neither exporter can."""
+def export(
+    folder: Path, source: dict[str, Any], shapes: dict[str, list[int]], size: list[int] | None, weights_alone: bool
+) -> None:
+    """Write the module of a file as MODEL; with `weights_alone` also weights without one, as a graph without nodes.
+
+    Raises InputError when neither exporter can.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of deprecated calls, which are the only ones for some files
-        module, program = load_module(Source(**source))
+        try:
+            module, program = load_module(Source(**source))
+        except WithoutNetwork as found:
+            if not weights_alone:
+                raise
+            (folder / MODEL).write_bytes(without_network(found.tensors))
+            return
         (folder / MODEL).write_bytes(to_onnx(module, program, shapes, size))
 
 

@@ -1,9 +1,14 @@
-"""Which family of networks the names in a state dict look like: a hint on how to go on, never more."""
+"""Which family of networks the names and shapes in a state dict look like: a hint on how to go on, never more."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from math import prod
+
+from .torchvision_sizes import BY_KERNELS
+
+WRAPPERS = ("module.", "_orig_mod.")  # prefixes that DataParallel and torch.compile put before every name
 
 _FAMILIES: tuple[tuple[str, str], ...] = (  # a name that must be there -> what has it
     (r"encoder\.layers\.encoder_layer_0\.", "a Vision Transformer of torchvision"),
@@ -36,9 +41,31 @@ _PLAIN = re.compile(r"features\.\d+\.(weight|bias)|classifier\.\d+\.(weight|bias
 _VGG_BY_CONVOLUTIONS = {8: "vgg11", 10: "vgg13", 13: "vgg16", 16: "vgg19"}
 
 
-def guess_family(shapes: Mapping[str, tuple[int, ...]]) -> str:
-    """The family, or nothing when the names (without prefixes) and shapes are those of none."""
-    return _residual(shapes) or _plain(shapes) or next((text for mark, text in _FAMILIES if _has(shapes, mark)), "")
+def guess_family(tensors: Mapping[str, tuple[int, ...]]) -> str:
+    """The family, or nothing when the names and the shapes of the floating-point tensors are those of none."""
+    shapes = {_bare(name): shape for name, shape in tensors.items()}
+    named = _residual(shapes) or _plain(shapes) or next((text for mark, text in _FAMILIES if _has(shapes, mark)), "")
+    sized = _sized(shapes)
+    if not sized or named == sized:
+        return named
+    if named.endswith(" of torchvision") or named.startswith("torchvision"):
+        return sized
+    return f"{named}, with the shapes of {sized}" if named else f"a network with the shapes of {sized}"
+
+
+def _bare(name: str) -> str:
+    for wrapper in WRAPPERS:
+        name = name.removeprefix(wrapper)
+    return name
+
+
+def _sized(shapes: Mapping[str, tuple[int, ...]]) -> str:
+    kernels = [shape for shape in shapes.values() if len(shape) > 1]
+    classes = next((at for at in reversed(range(len(kernels))) if len(kernels[at]) == 2), None)
+    if classes is not None:
+        del kernels[classes]
+    known = BY_KERNELS.get((len(kernels), sum(map(prod, kernels))))
+    return f"torchvision.models:{known}" if known else ""
 
 
 def _has(shapes: Mapping[str, tuple[int, ...]], mark: str) -> bool:

@@ -19,10 +19,11 @@ import numpy as np
 import torch
 
 from ..errors import InputError, nearest_names
-from .architecture import WRAPPERS, build, find_architecture, with_weights
+from .architecture import build, find_architecture, stripped, with_weights
 from .families import guess_family
 
 _SHOWN = 4  # names in a message
+_ARCH = re.compile(r"[\w.]+:\w+")
 _NESTED = ("state_dict", "model_state_dict", "model", "net", "network", "params_ema", "params", "ema", "module")
 _TYPES = {
     "F64": torch.float64,
@@ -38,6 +39,14 @@ _TYPES = {
     "U8": torch.uint8,
     "BOOL": torch.bool,
 }
+
+
+class WithoutNetwork(InputError):
+    """A file holds weights, and nobody said which network they are of."""
+
+    def __init__(self, tensors: Mapping[str, torch.Tensor]) -> None:
+        super().__init__(_what_it_is(tensors))
+        self.tensors = tensors
 
 
 @dataclass(frozen=True)
@@ -56,7 +65,8 @@ class Source:
 def load_module(source: Source) -> tuple[torch.nn.Module, torch.export.ExportedProgram | None]:
     """The module in evaluation mode, its weights on the CPU; and the program, where the file is one.
 
-    Raises InputError when the file holds weights only and no `arch` says which network they are of, or they do not fit.
+    Raises WithoutNetwork when the file holds weights only and no `arch` says which network they are of, and InputError
+    when they do not fit.
     """
     if source.kind == "torchscript":
         return _in_evaluation(torch.jit.load(source.path, map_location="cpu")), None
@@ -70,7 +80,7 @@ def load_module(source: Source) -> tuple[torch.nn.Module, torch.export.ExportedP
         return _in_evaluation(module), None
     tensors = find_tensors(stored, source.key)
     if source.arch is None:
-        raise InputError(_what_it_is(tensors))
+        raise WithoutNetwork(tensors if source.strip is None else stripped(tensors, source.strip))
     return _in_evaluation(with_weights(build(source.arch, factory), tensors, source.strip)), None
 
 
@@ -171,17 +181,11 @@ def find_tensors(stored: Any, key: str | None) -> dict[str, torch.Tensor]:
 
 
 def _what_it_is(tensors: Mapping[str, torch.Tensor]) -> str:
-    shapes = {_bare(name): tuple(value.shape) for name, value in tensors.items()}
+    family = guess_family({name: tuple(value.shape) for name, value in tensors.items() if value.is_floating_point()})
     numbers = sum(value.numel() for value in tensors.values())
-    family = guess_family(shapes)
-    hint = f", whose names are those of {family}" if family else ""
+    hint = f", which look like {family}" if family else ""
     return (
-        f"weights without a network: {len(tensors)} tensors, {numbers:,} numbers{hint}; "
-        "say what they are the weights of: --arch package.module:factory"
+        f"weights without a network: {len(tensors)} tensors, {numbers:,} numbers{hint}; say what they are the weights "
+        f"of: --arch {family if _ARCH.fullmatch(family) else 'package.module:factory'} "
+        "(`onnxray summary` and `onnxray weights` show them without)"
     )
-
-
-def _bare(name: str) -> str:
-    for wrapper in WRAPPERS:
-        name = name.removeprefix(wrapper)
-    return name

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import gzip
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ from onnxray.engine.model import Model, load
 from onnxray.importers import sandbox
 from onnxray.importers.certificate import BAR, certify, run_onnx
 from onnxray.importers.errors import InputError
+from without_sandbox import in_this_process
 
 TESTS = Path(__file__).resolve().parent.parent
 WEIGHTS = "models/pytorch_state_dict"
@@ -49,15 +48,6 @@ FILES: dict[str, dict[str, Any]] = {
 
 
 IN_CHILDREN = ("mnist_cnn/model.pth",)  # read as users do, and by `convert` below; a child costs seconds
-
-
-@contextmanager
-def in_this_process(function: str, arguments: Mapping[str, Any], **_: Any) -> Iterator[Path]:
-    """Stands in for the sandbox, whose own tests are elsewhere."""
-    module, _, name = function.partition(":")
-    with tempfile.TemporaryDirectory() as folder:
-        getattr(import_module(module), name)(Path(folder), **arguments)
-        yield Path(folder)
 
 
 @contextmanager
