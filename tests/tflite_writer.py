@@ -10,6 +10,7 @@ from typing import Any
 
 import flatbuffers
 import numpy as np
+from flatbuffers import flexbuffers
 from onnxray.importers.tflite.schema import OPERATORS, SCHEMA, TYPES, UNIONS
 
 _SLOTS = {
@@ -63,6 +64,7 @@ class Op:
     outputs: Sequence[str]
     table: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
+    custom: Mapping[str, Any] | None = None  # options of a custom operator
 
 
 def model(
@@ -133,6 +135,8 @@ def _operator_fields(index: int, operator: Op, places: Mapping[str, int]) -> dic
     if operator.table:
         fields["options_type"] = UNIONS["Options"].index(f"{operator.table}Options") + 1
         fields["options"] = dict(operator.options)
+    if operator.custom is not None:
+        fields["custom_options"] = np.frombuffer(flexbuffers.Dumps(dict(operator.custom)), np.uint8)
     return fields
 
 

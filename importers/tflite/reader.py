@@ -91,6 +91,7 @@ class Operator:
     inputs: list[str]
     outputs: list[str]
     options: Mapping[str, Any] = field(default_factory=dict)
+    custom: bytes | np.ndarray = b""  # what only a custom operator itself can read
 
 
 @dataclass
@@ -227,7 +228,8 @@ class _Reader:
         kind = OPERATORS[number] if 0 <= number < len(OPERATORS) else f"operator number {number}"
         if kind == "CUSTOM":
             kind = f"CUSTOM {printable(code['custom_code'])}"
-        return Operator(kind, _named(fields["inputs"], names), _named(fields["outputs"], names), fields["options"])
+        inputs, outputs = (_named(fields[side], names) for side in ("inputs", "outputs"))
+        return Operator(kind, inputs, outputs, fields["options"], fields["custom_options"])
 
     def _metadata(self) -> memoryview | None:
         found = (entry for entry in self._model["metadata"] if entry["name"] == "TFLITE_METADATA")

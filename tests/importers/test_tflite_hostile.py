@@ -24,13 +24,13 @@ from tiny_tflite import IMAGE, loaded, one, quantised, refusal, small, written
 def test_all_unknown_operators_are_named_at_once(tmp_path: Path) -> None:
     tensors = {name: T([1, 4]) for name in "abcde"}
     operators = [
-        Op("CUSTOM TFLite_Detection_PostProcess", ["a"], ["b"]),
+        Op("CUSTOM PosenetDecoderOp", ["a"], ["b"]),
         Op("LSTM", ["b"], ["c"]),
         Op("CUSTOM MaxPoolWithArgmax", ["c"], ["d"]),
         Op("LSTM", ["d"], ["e"]),
     ]
     said = refusal(tmp_path, model(tensors, operators, ["a"], ["e"]))
-    for name in ("CUSTOM TFLite_Detection_PostProcess (1)", "LSTM (2)", "CUSTOM MaxPoolWithArgmax (1)"):
+    for name in ("CUSTOM PosenetDecoderOp (1)", "LSTM (2)", "CUSTOM MaxPoolWithArgmax (1)"):
         assert name in said
 
 

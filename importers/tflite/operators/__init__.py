@@ -14,6 +14,7 @@ FAMILIES = (
     "activation",
     "arithmetic",
     "convolution",
+    "detection",
     "indexing",
     "normalisation",
     "padding",
