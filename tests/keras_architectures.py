@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from keras_sequences import ROWS, values_for
 
 
 def write_model(keras: Any, network: Any, draw: np.random.Generator, path: Path, note: Any) -> str | None:
@@ -15,7 +16,7 @@ def write_model(keras: Any, network: Any, draw: np.random.Generator, path: Path,
     for weight in network.weights:
         value = draw.normal(0, 1 / np.sqrt(max(1, np.prod(weight.shape[:-1]))), weight.shape)
         weight.assign(np.abs(value) + 0.5 if "variance" in weight.path else value)
-    values = [draw.normal(size=(2, *[size or 7 for size in x.shape[1:]])).astype(np.float32) for x in network.inputs]
+    values = [values_for(x, draw) for x in network.inputs]
     results = network(values if len(values) > 1 else values[0], training=False)
     results = [keras.ops.convert_to_numpy(result) for result in (results if isinstance(results, list) else [results])]
     if any(not result.size or not np.isfinite(result).all() or np.abs(result).max() > 1e6 for result in results):
@@ -37,6 +38,24 @@ def sequence_to_sequence(keras: Any) -> Any:
     scores = layers.TimeDistributed(layers.Dense(3, activation="softmax"))(steps)
     steps, last = layers.GRU(3, return_sequences=True, return_state=True, go_backwards=True)(scores)
     return keras.Model([source, target], [scores, hidden, steps, last])
+
+
+def translation(keras: Any) -> Any:
+    """Words to words, both with gaps: an encoder in both directions, whose states begin the decoder, and attention."""
+    layers = keras.layers
+    source, target = keras.Input((6,), dtype="int32"), keras.Input((5,), dtype="int32")
+    words, answers = (layers.Embedding(ROWS, 4, mask_zero=True)(each) for each in (source, target))
+    both = layers.Bidirectional(layers.LSTM(3, return_sequences=True, return_state=True))
+    encoded, *states = both(words)
+    hidden, cell = layers.Concatenate()(states[0::2]), layers.Concatenate()(states[1::2])
+    steps = layers.LSTM(6, return_sequences=True)(answers, initial_state=[hidden, cell])
+    seen = layers.Attention()([layers.Dense(3)(steps), layers.Dense(3)(encoded)])
+    # Keras takes the masks off what this reads, so nothing else may.
+    heads = layers.MultiHeadAttention(2, 3)(layers.Dense(3)(steps), layers.Dense(3)(encoded), use_causal_mask=True)
+    joined = layers.LayerNormalization()(layers.Concatenate()([steps, seen, heads]))
+    turned = layers.Bidirectional(layers.GRU(2, return_sequences=True), merge_mode=None)(joined, initial_state=None)
+    both = layers.Concatenate(axis=1)([layers.Dense(2)(joined), layers.Add()(turned)])
+    return keras.Model([source, target], [layers.GlobalAveragePooling1D()(both), layers.SimpleRNN(3)(both)])
 
 
 def attentions(keras: Any) -> Any:
@@ -115,6 +134,7 @@ def video(keras: Any) -> Any:
 
 NETWORKS: tuple[Callable[[Any], Any], ...] = (
     sequence_to_sequence,
+    translation,
     attentions,
     siamese,
     vision_transformer,

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 from keras_architectures import NETWORKS, write_model
+from keras_sequences import attend, attention, both_ways, chosen, of_images, recurrent, sequence
 
 Config = dict[str, Any]
 Draw = np.random.Generator
@@ -28,11 +29,6 @@ _NAMES = """
 ACTIVATIONS = _NAMES.split()
 _FUSED = [name for name in ACTIVATIONS if name != "glu"]
 _DROPPED = {1: "SpatialDropout1D", 2: "SpatialDropout2D", 3: "SpatialDropout3D"}
-
-
-def chosen(draw: Draw, *values: Any) -> Any:
-    """One of them."""
-    return values[draw.integers(len(values))]
 
 
 def _ints(draw: Draw, count: int, low: int, high: int) -> list[int]:
@@ -193,42 +189,17 @@ def scaling(draw: Draw, shape: Shape) -> tuple[str, Config]:
     if kind == "Rescaling":
         vector = [float(value) for value in draw.normal(size=shape[-1] or 1)]
         return kind, {"scale": chosen(draw, 0.5, vector), "offset": chosen(draw, 0.0, -1.0, vector)}
-    return kind, {"stddev" if kind == "GaussianNoise" else "rate": 0.3}
+    ordered = {"data_format": "channels_last"} if kind in ("SpatialDropout2D", "SpatialDropout3D") else {}
+    return kind, {"stddev" if kind == "GaussianNoise" else "rate": 0.3, **ordered}
 
 
 def repeating(draw: Draw, shape: Shape) -> tuple[str, Config]:
     return "RepeatVector", {"n": int(draw.integers(1, 5))}
 
 
-def recurrent(draw: Draw, shape: Shape) -> tuple[str, Config]:
-    kind = chosen(draw, "LSTM", "GRU", "SimpleRNN")
-    config: Config = {"units": int(draw.integers(1, 5)), "use_bias": bool(draw.integers(4))}
-    config |= {"return_sequences": bool(draw.integers(2)), "go_backwards": bool(draw.integers(4) == 0)}
-    config["activation"] = chosen(draw, "tanh", "tanh", "relu", "sigmoid", "softsign")
-    if kind != "SimpleRNN":
-        config["recurrent_activation"] = chosen(draw, "sigmoid", "sigmoid", "hard_sigmoid")
-    if kind == "GRU":
-        config["reset_after"] = bool(draw.integers(2))
-    return kind, config
-
-
-def both_ways(draw: Draw, shape: Shape) -> tuple[str, Config]:
-    kind, config = recurrent(draw, shape)
-    config["go_backwards"] = False
-    return "Bidirectional", {
-        "layer": [kind, config],
-        "merge_mode": chosen(draw, "concat", "sum", "mul", "ave"),
-    }
-
-
 def each_step(draw: Draw, shape: Shape) -> tuple[str, Config]:
     inner = (shape[0], *shape[2:])
     return "TimeDistributed", {"layer": list(chosen(draw, *_fitting(inner, wrapped=True))(draw, inner))}
-
-
-def attention(draw: Draw, shape: Shape) -> tuple[str, Config]:
-    config = {"num_heads": int(draw.integers(1, 4)), "key_dim": int(draw.integers(1, 5))}
-    return "MultiHeadAttention", {**config, "use_bias": bool(draw.integers(2)), "value_dim": chosen(draw, None, 3)}
 
 
 Family = Callable[[Draw, Shape], tuple[str, Config]]
@@ -262,6 +233,8 @@ def _fitting(shape: Shape, wrapped: bool = False) -> list[Family]:
         found.append(resampling)
     if rank == 3 and not wrapped:
         found += [recurrent, both_ways, attention]
+    if rank in (4, 5) and not wrapped and None not in shape[1:]:
+        found.append(of_images)
     if rank >= 3 and not wrapped and shape[1] is not None:
         found.append(each_step)
     return found
@@ -273,7 +246,7 @@ _MERGES = ("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Conc
 def _layer(keras: Any, kind: str, config: Config) -> Any:
     if kind in ("Bidirectional", "TimeDistributed"):
         config = {**config, "layer": _layer(keras, *config["layer"])}
-    return getattr(keras.layers, kind)(**config)
+    return getattr(keras.layers, kind.replace("Grouped", "Group"))(**config)
 
 
 def _joined(keras: Any, draw: Draw, x: Any, note: list[Any]) -> Any:
@@ -318,14 +291,20 @@ def _chain(keras: Any, draw: Draw, x: Any, note: list[Any]) -> Any:
             kind, config = chosen(draw, *_fitting(tuple(x.shape)))(draw, tuple(x.shape))
             note.append([kind, config])
             layer = _layer(keras, kind, config)
-            x = layer(x, x) if kind == "MultiHeadAttention" else layer(x)
-            if draw.integers(10) == 0 and tuple(x.shape) == tuple(layer.input.shape) and kind != "MultiHeadAttention":
+            if "Attention" in kind:
+                x = attend(layer, kind, draw, x, note)
+                continue
+            x = layer(x)
+            if draw.integers(10) == 0 and tuple(x.shape) == tuple(layer.input.shape):
                 note.append("again")
                 x = layer(x)
     return x
 
 
 def _network(keras: Any, draw: Draw, note: list[Any]) -> Any:
+    if draw.integers(8) == 0:
+        inputs, x = sequence(keras, draw, note)
+        return keras.Model(inputs, _chain(keras, draw, x, note))
     axes = int(chosen(draw, 0, 1, 1, 2, 2, 2, 2, 3))
     shape = [*_ints(draw, axes, 3, 7 if axes == 3 else 9), int(draw.integers(1, 7))]
     if axes == 2 and draw.integers(6) == 0:
@@ -366,10 +345,10 @@ def main(seed: str, count: str, folder: str) -> int:
     logging.disable()
     import keras
     import torch
-    from onnxray.importers.keras.keras_process import correct_average_pooling
+    from onnxray.importers.keras.keras_process import correct_keras
 
     torch.set_num_threads(1)
-    correct_average_pooling()
+    correct_keras()
     for build in NETWORKS:
         reason = write_model(keras, build(keras), np.random.default_rng(int(seed)), Path(folder) / build.__name__, [])
         assert reason is None, build.__name__

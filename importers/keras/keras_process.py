@@ -24,7 +24,7 @@ def main(model: str, architecture: str, feeds: str, wanted: str, results: str) -
     """RESULTS holds the tensors [layer, node, index] of WANTED that the model has, by their number there."""
     import keras
 
-    correct_average_pooling()
+    correct_keras()
     try:
         network = _load(keras, model, architecture)
         tensors = _tensors(network, json.loads(Path(wanted).read_text()))
@@ -61,7 +61,16 @@ def _tensors(network: Any, wanted: list[tuple[str, int, int]]) -> dict[int, Any]
     return found
 
 
-def correct_average_pooling() -> None:
+def correct_keras() -> None:
+    """Put right what Keras 3.15 computes otherwise on torch than on TensorFlow."""
+    from keras.src.ops import nn
+
+    _correct_average_pooling()
+    # It would hand LayerNormalization over axes in the middle to torch, which takes the last ones.
+    nn.is_continuous_axis = lambda axis: False
+
+
+def _correct_average_pooling() -> None:
     """Keras 3.15 with torch repeats the border where "same" pads unevenly; TensorFlow leaves the padding out."""
     import torch
     from keras.src.backend.torch import nn

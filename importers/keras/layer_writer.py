@@ -236,6 +236,11 @@ class LayerWriter:
         self.results.append(result)
         return result
 
+    def part(self, role: str) -> LayerWriter:
+        """A writer of nodes inside this layer, whose result is called LAYER/role."""
+        layer = Layer(f"{self.name}/{role}", self.type, self.layer.config, self.layer.written)
+        return LayerWriter(layer, self.scope, self.inputs)
+
     def passes(self, name: str | None = None) -> None:
         """The result is the input itself, or another tensor of Keras."""
         self.results.append(self.inputs[0] if name is None else name)

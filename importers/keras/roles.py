@@ -47,7 +47,12 @@ def _normalization(config: Config) -> list[Role]:
 
 
 def _attention(config: Config) -> list[Role]:
-    return [Role("scale")] if config.get("use_scale") else []
+    weight = [Role("concat_score_weight")] if config.get("score_mode") == "concat" else []
+    return [Role("scale")] * bool(config.get("use_scale")) + weight
+
+
+def _additive_attention(config: Config) -> list[Role]:
+    return [Role("scale")] * bool(config.get("use_scale", True))
 
 
 def _multi_head_attention(config: Config) -> list[Role]:
@@ -66,14 +71,15 @@ _ROLES: dict[str, Callable[[Config], list[Role]]] = {
     **dict.fromkeys((*_CONVOLUTIONS, "DepthwiseConv1D", "DepthwiseConv2D", "Dense"), _with_bias("kernel")),
     **dict.fromkeys(("SeparableConv1D", "SeparableConv2D"), _with_bias("depthwise_kernel", "pointwise_kernel")),
     **dict.fromkeys(("LayerNormalization", "GroupNormalization"), _affine),
-    **dict.fromkeys(("LSTM", "GRU", "SimpleRNN"), _recurrent),
+    **dict.fromkeys(("LSTM", "GRU", "SimpleRNN", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"), _recurrent),
     "BatchNormalization": _batch_normalization,
     "Normalization": _normalization,
     "LayerScale": _named("gamma"),
     "PReLU": _named("alpha"),
     "Embedding": _named("embeddings"),
+    "AdditiveAttention": _additive_attention,
     "Attention": _attention,
-    "MultiHeadAttention": _multi_head_attention,
+    **dict.fromkeys(("GroupedQueryAttention", "MultiHeadAttention"), _multi_head_attention),
 }
 _OLD_GATES = {"LSTM": "icfo", "GRU": "zrh"}  # Keras 1 stores the matrices of each gate on their own
 

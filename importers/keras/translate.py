@@ -14,6 +14,7 @@ from ..errors import InputError
 from ..graph_builder import Dim, GraphBuilder
 from .layer_writer import BATCH, LayerWriter, Scope, TensorName
 from .layers import DROPPED, layer_functions
+from .masks import IGNORE_MASKS, hand_on
 from .network import Call, Layer, Network, Ref, input_shape, mapped, refs
 from .source import Source
 from .supported import policy
@@ -28,20 +29,6 @@ _TYPES = {
     "int64": TensorProto.INT64,
     "bool": TensorProto.BOOL,
 }
-# What reads the mask that Masking and Embedding put on a sequence; elsewhere it changes nothing.
-_READ_MASKS = frozenset(
-    {
-        "LSTM",
-        "GRU",
-        "SimpleRNN",
-        "Bidirectional",
-        "TimeDistributed",
-        "MultiHeadAttention",
-        "Attention",
-        "GlobalAveragePooling1D",
-        "Softmax",
-    }
-)
 
 
 @dataclass(frozen=True)
@@ -88,7 +75,6 @@ class _Translator:
         )
         self.functions = layer_functions()
         self.custom = source.custom
-        self.masked: set[str] = set()
 
     def run(self, network: Network) -> Translation:
         images_first = self.scope.images_first
@@ -158,15 +144,11 @@ class _Translator:
         kwargs = mapped(call.kwargs, lambda ref: TensorName(_value(values, ref)))
         args = mapped(call.args, lambda ref: TensorName(_value(values, ref)))
         reads = [_value(values, ref) for ref in call.reads]
-        masked = self.masked & set(reads)
-        if masked and layer.type in _READ_MASKS:
-            raise InputError(f"layer {layer.path} ({layer.type}): reads the mask of a sequence, which is not supported")
         only_for_dense = readers.are_only(call.made, "Dense")
         writer = LayerWriter(layer, self.scope, inputs, kwargs, args, only_for_dense)
         self._write(writer, reads)
         _check_keywords(writer, call)
-        if masked or layer.type == "Masking" or (layer.type == "Embedding" and writer.flag("mask_zero")):
-            self.masked.update(writer.results)
+        hand_on(writer)
         return writer.results
 
     def _write(self, writer: LayerWriter, reads: Sequence[str]) -> None:
@@ -226,7 +208,7 @@ def _check_keywords(writer: LayerWriter, call: Call) -> None:
     """Raise InputError where the call has arguments that its layer function did not take (it takes them out)."""
     for name in writer.kwargs:
         tensors = list(refs(call.kwargs.get(name)))
-        if name == "training" and not _trains(writer):
+        if (name == "training" and not _trains(writer)) or (name == "mask" and writer.type in IGNORE_MASKS):
             continue
         if tensors or call.kwargs[name] not in (None, False):
             raise writer.error(f"is called with {name}, which is not supported")

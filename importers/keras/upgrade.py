@@ -27,6 +27,8 @@ TYPES = {
     "SyncBatchNormalization": "BatchNormalization",
     "LSTMV2": "LSTM",
     "GRUV2": "GRU",
+    "CuDNNLSTM": "LSTM",
+    "CuDNNGRU": "GRU",
     "Model": "Functional",
 }
 _OLD_NAMES = {  # of Keras 1, where the name has one meaning in all layers
@@ -54,12 +56,15 @@ _OLD_MERGES = {
     "dot": "Dot",
     "cos": "Dot",
 }
+_TYPED = ("Cast", "ConvertToTensor", "OnesLike", "ZerosLike")  # operations that have a type, as layers do
+_EXPORTED = {"GroupQueryAttention": "GroupedQueryAttention"}  # where a class has another name than Keras exports it by
 _OURS = ("keras", "tf_keras", "tensorflow", "builtins")  # packages whose layers are those of this table
 
 
 def layer_type(entry: Mapping[str, Any]) -> str:
     """The type of a layer as written: "Conv2D"; an operation is "ops.Add", what somebody registered "package>Name"."""
     name, module = str(entry["class_name"]), str(entry.get("module") or "keras")
+    name = _EXPORTED.get(name, name)
     registered = str(entry.get("registered_name") or "")
     if ">" in registered:
         return registered
@@ -74,7 +79,9 @@ def _is_bare_operation(entry: Mapping[str, Any]) -> bool:
     """Whether an entry of Keras 3's `.h5`, which names no modules, is an operation: it has no options of a layer."""
     nodes, config = entry.get("inbound_nodes"), entry.get("config")
     of_keras_3 = isinstance(nodes, list) and any(isinstance(node, Mapping) for node in nodes)
-    return of_keras_3 and isinstance(config, Mapping) and not {"trainable", "dtype", "layers"} & config.keys()
+    if not of_keras_3 or not isinstance(config, Mapping):
+        return False
+    return entry["class_name"] in _TYPED or (not {"trainable", "layers"} & config.keys() and not config.get("dtype"))
 
 
 def upgraded(kind: str, config: Config) -> tuple[str, Config]:

@@ -11,6 +11,8 @@ from ..layer_writer import LayerWriter
 FAMILIES = (
     "activation",
     "attention",
+    "comparison",
+    "conv_lstm",
     "convolution",
     "dense",
     "lambda_operation",

@@ -252,6 +252,12 @@ def _layer_of(function: Activation) -> Callable[[LayerWriter], None]:
     return lambda layer: function(layer, layer.either(), layer.layer.config)
 
 
+def _softmax_layer(layer: LayerWriter) -> None:
+    if layer.mask() is not None:  # [N, steps], whatever axes its input has
+        raise layer.error("reads the mask of its input, which is not supported")
+    softmax(layer, layer.either(), layer.layer.config)
+
+
 def prelu(layer: LayerWriter) -> None:
     """max(x, 0) + alpha * min(x, 0), alpha of the input's shape or shared along axes (He et al. 2015)."""
     x, rank = layer.either(), len(layer.shape())
@@ -269,4 +275,5 @@ LAYERS = {
     "Activation": activation,
     "PReLU": prelu,
     **{name: _layer_of(function) for name, function in _AS_LAYERS.items()},
+    "Softmax": _softmax_layer,
 }

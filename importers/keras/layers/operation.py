@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from onnx import TensorProto
 
 from ..layer_writer import LayerWriter, TensorName
 from .activation import ACTIVATIONS
@@ -27,13 +28,25 @@ def argument(layer: LayerWriter, position: int, *names: str, default: Any = _MIS
     return given
 
 
-def _tensor(layer: LayerWriter, role: str, value: Any) -> str:
-    """A tensor of Keras; a number becomes a constant."""
+def operand(layer: LayerWriter, role: str, value: Any) -> str:
+    """A tensor of Keras, of floats; a number becomes a constant."""
     if isinstance(value, TensorName):
-        return value
+        return _floats(layer, value)
     name = layer.graph.temporary(f"{layer.name}/{role}")
     layer.tensors.store(name, np.asarray(value, np.float32))
     return name
+
+
+def _floats(layer: LayerWriter, name: str) -> str:
+    """True and false as 1 and 0."""
+    if layer.tensors.value(name) is not None:
+        return name
+    tensor = layer.tensors.last(name) if layer.tensors.is_last(name) else layer.tensors.first(name)
+    if layer.graph.element(tensor) != TensorProto.BOOL:
+        return name
+    floats = layer.add("floats", "Cast", [tensor], to=TensorProto.FLOAT)
+    (layer.tensors.made_last if layer.tensors.is_last(name) else layer.tensors.made_first)(floats, floats)
+    return floats
 
 
 def binary(op: str) -> Callable[[LayerWriter], None]:
@@ -41,7 +54,7 @@ def binary(op: str) -> Callable[[LayerWriter], None]:
 
     def write(layer: LayerWriter) -> None:
         operands = [argument(layer, 0, "x1", "x"), argument(layer, 1, "x2", "y")]
-        names = [_tensor(layer, f"operand_{index}", value) for index, value in enumerate(operands)]
+        names = [operand(layer, f"operand_{index}", value) for index, value in enumerate(operands)]
         layer.emit(op, layer.aligned(names))
 
     return write
@@ -110,7 +123,7 @@ def concatenate(layer: LayerWriter) -> None:
     """Tensors along one axis."""
     values = argument(layer, 0, "xs", "values")
     axis = argument(layer, 1, "axis", default=0)
-    names = [_tensor(layer, f"operand_{index}", value) for index, value in enumerate(values)]
+    names = [value if isinstance(value, TensorName) else operand(layer, "operand", value) for value in values]
     rank = max(len(layer.tensors.shape(name)) for name in names)
     operands = layer.aligned(names)
     layer.emit("Concat", operands, axis=layer.axis(axis, rank))

@@ -10,7 +10,7 @@ from onnx import TensorProto
 
 from ...channels_last import axis_first
 from ...graph_builder import Dim
-from ..layer_writer import LayerWriter
+from ..layer_writer import OTHER_MASK, LayerWriter
 
 _END = 2**63 - 1  # of an axis, however long
 
@@ -159,7 +159,12 @@ def masking(layer: LayerWriter) -> None:
     x = layer.source()
     same = layer.add("same", "Equal", [x, layer.constant("mask_value", layer.option("mask_value", 0.0))])
     other = layer.add("other", "Cast", [layer.add("not", "Not", [same])], to=TensorProto.FLOAT)
-    layer.emit("Mul", [x, layer.add("any", "ReduceMax", [other], axes=[-1], keepdims=1)])
+    any_other = layer.add("any", "ReduceMax", [other], axes=[-1], keepdims=1)
+    result = layer.emit("Mul", [x, any_other])
+    layer.scope.masks[result] = OTHER_MASK
+    if len(layer.shape()) == 3:
+        steps = layer.add("steps", "Squeeze", [any_other, layer.ints("last", [2])])
+        layer.scope.masks[result] = layer.add("mask", "Cast", [steps], to=TensorProto.BOOL)
 
 
 LAYERS = {

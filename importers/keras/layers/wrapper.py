@@ -4,10 +4,32 @@ from __future__ import annotations
 
 from ..layer_writer import LayerWriter
 
+# What computes something else where its input has a mask.
+READ_MASKS = frozenset(
+    {
+        "AdditiveAttention",
+        "Attention",
+        "Bidirectional",
+        "ConvLSTM1D",
+        "ConvLSTM2D",
+        "GlobalAveragePooling1D",
+        "GroupedQueryAttention",
+        "GRU",
+        "LSTM",
+        "MultiHeadAttention",
+        "RNN",
+        "SimpleRNN",
+        "Softmax",
+    }
+)
+
 
 def time_distributed(layer: LayerWriter) -> None:
     """x [N, T, ...] as [N * T, ...] through the wrapped layer, and back."""
     (wrapped,) = layer.layer.wrapped
+    inside = wrapped.inner.walk() if wrapped.inner is not None else [wrapped]
+    if layer.scope.masks.get(layer.inputs[0]) is not None and any(part.type in READ_MASKS for part in inside):
+        raise layer.error("hands its mask on to a layer that reads it, which is not supported")
     steps, *sides = layer.sizes(layer.shape()[1:])
     wrapped.weights = {role.removeprefix("0/"): path for role, path in layer.layer.weights.items()}
     merged = layer.add("merged", "Reshape", [layer.source(), layer.ints("merged_shape", [-1, *sides])])
