@@ -200,7 +200,7 @@ class LayerWriter:
 
     def constant(self, role: str, value: Any, dtype: Any = np.float32) -> str:
         """A small constant of this layer."""
-        return self.graph.constant(f"{self.name}/{role}", np.asarray(value, dtype))
+        return self.graph.constant(f"{self.name}/{role}", _plain(value, dtype))
 
     def ints(self, role: str, values: Sequence[int]) -> str:
         """A list of integers: axes, sizes, starts."""
@@ -208,7 +208,7 @@ class LayerWriter:
 
     def broadcast(self, role: str, value: Any, rank: int) -> str:
         """A constant that lies along the last axes of a tensor of Keras, in the order that is written now."""
-        array = np.asarray(value, np.float32)
+        array = _plain(value, np.float32)
         if array.size == 1:
             return self.constant(role, array.reshape(()))
         array = array.reshape((1,) * (rank - array.ndim) + array.shape)
@@ -248,3 +248,9 @@ class LayerWriter:
     def _free(self, name: str) -> str:
         """A name that no tensor has; the first call of a layer gets the layer's."""
         return name if name not in self.graph and name not in self.tensors else self.graph.temporary(name)
+
+
+def _plain(value: Any, dtype: Any) -> np.ndarray:
+    """As an array; numbers beyond the type are infinite, as in Keras."""
+    with np.errstate(over="ignore"):
+        return np.asarray(value, dtype)

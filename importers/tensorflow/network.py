@@ -100,11 +100,13 @@ def flat_network(graph: Graph, outputs: Sequence[tuple[str, str]]) -> Network:
 
 
 def _entry(node: Node) -> Entry:
-    shape = node.attributes.get("shape")
     known = node.attributes.get("_output_shapes")
-    if not shape and known and len(known) == 1:  # old files say "unknown" as a scalar
-        shape = known[0]
-    return Entry(node.name, node.attributes.get("dtype", ""), shape)
+    shapes = [node.attributes.get("shape"), *(known if isinstance(known, list) and len(known) == 1 else ())]
+    for shape in shapes:
+        if not isinstance(shape, tuple | None):
+            raise InputError(f"the input {node.name} has no shape but {shape!r}; the file is damaged")
+    said = shapes[0] or shapes[-1]  # old files say "unknown" as a scalar
+    return Entry(node.name, node.attributes.get("dtype", ""), said)
 
 
 class _Flattening:

@@ -250,8 +250,6 @@ def _input_shape(
     entry: Entry, given: Sequence[int] | None, size: tuple[int, int] | None, turned: bool
 ) -> tuple[int, ...]:
     """As the user says, else as the file does; one image where it leaves their number open."""
-    if not all(isinstance(side, int) for side in entry.shape or ()):
-        raise InputError(f"the input {entry.name} has no shape but {entry.shape!r}; the file is damaged")
     if given and (entry.shape is None or len(given) == len(entry.shape)):
         return tuple(given)
     shape = list(entry.shape or ())

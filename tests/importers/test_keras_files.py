@@ -331,6 +331,12 @@ def test_input_shapes_that_are_none(shape: object, tmp_path: Path) -> None:
         load(path)
 
 
+def test_numbers_beyond_float32_are_infinite(tmp_path: Path) -> None:
+    entry = layer("Rescaling", "a", scale=1e308, batch_input_shape=[None, 2])
+    proto = load(tiny_keras.write_h5(tmp_path / "net.h5", sequential(entry), {}))
+    assert np.isinf(tiny_keras.run(proto, np.ones((1, 2), np.float32))[0]).all()
+
+
 def test_a_negative_variance_is_read_without_a_warning(tmp_path: Path) -> None:
     entry = layer("Normalization", "n", axis=-1, batch_input_shape=[None, 2])
     stored = [(name, np.full(2, -1, np.float32)) for name in ("mean", "variance", "count")]

@@ -176,12 +176,13 @@ def test_outputs_that_nobody_can_count_are_refused(tmp_path: Path, count: Any) -
         onnxray.load(write(tmp_path / "net.pb", net))
 
 
-def test_shapes_that_are_something_else_are_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("value", ["FLOAT32", np.zeros(2, np.float32), [(1,), (2,)], 7])
+def test_shapes_that_are_something_else_are_refused(tmp_path: Path, value: Any) -> None:
     net = small()
     (shape,) = (entry.value for entry in net.message.node[0].attr if entry.key == "shape")
     shape.Clear()
-    write_attribute(shape, "FLOAT32")
-    with pytest.raises(InputError, match="the input x has no shape but 'FLOAT32'"):
+    write_attribute(shape, value)
+    with pytest.raises(InputError, match="the input x has no shape but"):
         onnxray.load(write(tmp_path / "net.pb", net))
 
 
