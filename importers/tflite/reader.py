@@ -32,6 +32,8 @@ NUMPY_TYPES = {
 }
 _NARROW = ("INT8", "UINT8", "INT16")
 _MOST_AXES = 8
+_VARIABLE = "keeps its value from one run to the next"
+_STATES = {"UNIDIRECTIONAL_SEQUENCE_LSTM": (18, 19), "UNIDIRECTIONAL_SEQUENCE_RNN": (4,)}  # inputs
 _SHARED = 8  # times the file's size that constants may have together: a buffer may serve several tensors
 
 
@@ -142,10 +144,14 @@ class _Reader:
             except _Unsupported as reason:
                 refused[name] = str(reason)
                 tensors[name] = Tensor(name, (), "FLOAT32")  # keeps its number
+        operators = [self._operator(fields, names) for fields in graph["operators"]]
+        for name in _states(operators):
+            if refused.get(name) == _VARIABLE:
+                del refused[name]
         return Network(
             graph["name"] or self._model["description"],
             tensors,
-            [self._operator(fields, names) for fields in graph["operators"]],
+            operators,
             [_entry(names, int(index), "tensor") for index in graph["inputs"]],
             [_entry(names, int(index), "tensor") for index in graph["outputs"]],
             self._metadata(),
@@ -158,7 +164,7 @@ class _Reader:
         if len(shape) > _MOST_AXES:
             raise InputError(f"tensor {name} has {len(shape)} axes; the file is damaged")
         if fields["is_variable"]:
-            raise _Unsupported("keeps its value from one run to the next")
+            raise _Unsupported(_VARIABLE)
         if fields["sparsity"]:
             raise _Unsupported("stored sparse")
         quantisation = self._quantisation(name, fields["quantization"], shape) if kind != "FLOAT32" else None
@@ -247,6 +253,12 @@ def _check_axis(name: str, quantisation: Quantisation, shape: Sequence[int]) -> 
         raise InputError(
             f"tensor {name} of shape {list(shape)} has {count} scales along its axis {axis}; the file is damaged"
         )
+
+
+def _states(operators: Sequence[Operator]) -> list[str]:
+    """What recurrent layers keep: they start from nothing at every run."""
+    kept = [(operator, index) for operator in operators for index in _STATES.get(operator.kind, ())]
+    return [operator.inputs[index] for operator, index in kept if index < len(operator.inputs)]
 
 
 def _entry(table: Sequence[Any], index: int, what: str) -> Any:

@@ -90,6 +90,12 @@ SCHEMA = parse_schema(
         "BatchMatMulOptions": "adj_x bool, adj_y bool",
         "CumsumOptions": "exclusive bool, reverse bool",
         "GeluOptions": "approximate bool",
+        "ReverseSequenceOptions": "seq_dim int, batch_dim int",
+        "Conv3DOptions": f"""padding byte, stride_d int, stride_w int, stride_h int, {_FUSED}, dilation_d int=1,
+            dilation_w int=1, dilation_h int=1""",
+        "SequenceRNNOptions": f"time_major bool, {_FUSED}",
+        "UnidirectionalSequenceLSTMOptions": f"""{_FUSED}, cell_clip float, proj_clip float, time_major bool, _,
+            diagonal_recurrent_tensors bool""",
         # The metadata of TensorFlow Lite Support: a FlatBuffer of its own, in one of the file's buffers.
         "ModelMetadata": "name string, description string, version string, subgraph_metadata [SubGraphMetadata]",
         "SubGraphMetadata": "_, _, inputs [TensorMetadata], outputs [TensorMetadata]",

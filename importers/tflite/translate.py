@@ -44,10 +44,9 @@ def translate(
     except (ValueError, MemoryError) as error:
         raise InputError(f"the network does not make a consistent graph: {error}") from error
     tensors = layout.tensors
-    named = [name for name in (*network.inputs, *made) if name in tensors and tensors.is_first(name)]
-    return proto, {name for name in named if name in network.inputs or tensors.first(name) == name} | {
-        name for name in network.outputs if layout.output_is_first(name)
-    }
+    inner = {name for name in made if name in tensors and tensors.is_first(name) and tensors.first(name) == name}
+    ends = {name for name in network.outputs if layout.output_is_first(name)}
+    return proto, inner | ends | {name for name in network.inputs if _is_turned(layout, name)}
 
 
 def _check_supported(network: Network, functions: Mapping[str, OperatorFunction]) -> None:
@@ -95,7 +94,7 @@ def _translate(operator: Operator, layout: Layout, function: OperatorFunction) -
 def _declare(layout: Layout, name: str, shapes: Mapping[str, Sequence[int]]) -> None:
     """A graph input; where the file has bytes with a scale, floats that are rounded to what the bytes can say."""
     tensor = layout.network.tensors[name]
-    first = len(tensor.shape) == 4 and name not in layout.kept
+    first = _is_turned(layout, name)
     shape = _input_shape(tensor, first, shapes)
     if tensor.is_quantised:
         dtype: int = onnx.TensorProto.FLOAT
@@ -110,6 +109,11 @@ def _declare(layout: Layout, name: str, shapes: Mapping[str, Sequence[int]]) -> 
         made = layout.graph.temporary(f"{name}/{role}")
         entered = layout.graph.node(op, [entered, *others], made, name=made, **attributes)
     (layout.tensors.made_first if first else layout.tensors.made_last)(name, entered)
+
+
+def _is_turned(layout: Layout, name: str) -> bool:
+    """Whether an input has channels first in the graph and last in the file."""
+    return len(layout.network.tensors[name].shape) == 4 and name not in layout.kept
 
 
 def _input_shape(tensor: Tensor, first: bool, shapes: Mapping[str, Sequence[int]]) -> tuple[int, ...]:

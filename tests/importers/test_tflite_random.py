@@ -21,6 +21,7 @@ from onnxray.importers.tflite.translate import translate
 from tflite_cases import FAMILIES, Net, draw
 from tflite_movement_cases import MOVEMENTS
 from tflite_quantised_cases import draw_quantised
+from tflite_sequence_cases import SEQUENCES
 
 COUNT = int(os.environ.get("ONNXRAY_TFLITE_CASES", "50"))
 SEED = int(os.environ.get("ONNXRAY_TFLITE_SEED", "0"))
@@ -110,13 +111,14 @@ def check(folder: Path, drawn: list[tuple[Net, str]]) -> tuple[Counter[str], lis
     return counts, wrong
 
 
-@pytest.mark.parametrize("what", ["computing", "moving", "quantised"])
+@pytest.mark.parametrize("what", ["computing", "moving", "sequences", "quantised"])
 def test_random_networks_are_the_same(tmp_path: Path, what: str) -> None:
     seeds = range(SEED, SEED + COUNT)
     if what == "quantised":
         drawn = [draw_quantised(seed) for seed in seeds]
     else:
-        drawn = [draw(seed, FAMILIES if what == "computing" else MOVEMENTS) for seed in seeds]
+        families = {"computing": FAMILIES, "moving": MOVEMENTS, "sequences": SEQUENCES}[what]
+        drawn = [draw(seed, families) for seed in seeds]
     counts, wrong = check(tmp_path, drawn)
     print(f"{what}: {dict(counts)}")
     assert not wrong, "\n".join(wrong)

@@ -20,6 +20,7 @@ FAMILIES = (
     "padding",
     "pooling",
     "quantising",
+    "recurrent",
     "reduction",
     "resizing",
     "shape",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ...same_padding import same_padding
 from ..operator_writer import OperatorWriter
 from ..windows import dilations, padding, strides, window
 
@@ -62,6 +63,30 @@ def transposed(op: OperatorWriter) -> None:
     )
 
 
+def three_dimensional(op: OperatorWriter) -> None:
+    """Of [N, D, H, W, C]; the weights are [depth, height, width, inputs, outputs]."""
+    image, weights = op.shape(), op.shape(1)
+    if len(image) != 5 or len(weights) != 5 or image[4] != weights[3]:
+        raise op.error(f"weights {list(weights)} do not fit the volume {list(image)}")
+    steps, apart = ([int(op.option(f"{what}_{side}")) for side in "dhw"] for what in ("stride", "dilation"))
+    if min(*steps, *apart, *weights) < 1:
+        raise op.error(f"strides {steps}, dilations {apart} and weights {list(weights)}, expected positive numbers")
+    reaches = [(size - 1) * wide + 1 for size, wide in zip(weights, apart, strict=False)]
+    along = list(zip(image[1:4], steps, reaches, strict=True))
+    pads = [same_padding(*sides) if padding(op) == "SAME" else (0, 0) for sides in along]
+    if padding(op) == "VALID" and any(reach > side for side, _, reach in along):
+        raise op.error(f"its window reaches over {reaches} of {list(image[1:4])}")
+    op.emit(
+        "Conv",
+        [op.first(0), op.weight(1, (4, 3, 0, 1, 2)), *op.bias(2)],
+        first=True,
+        kernel_shape=list(weights[:3]),
+        strides=steps,
+        dilations=apart,
+        pads=[before for before, _ in pads] + [after for _, after in pads],
+    )
+
+
 def _image(op: OperatorWriter, index: int = 0) -> tuple[int, int, int, int]:
     shape = op.shape(index)
     if len(shape) != 4:
@@ -76,4 +101,9 @@ def _weights(op: OperatorWriter, index: int) -> tuple[int, int, int, int]:
     return shape[0], shape[1], shape[2], shape[3]
 
 
-OPERATORS = {"CONV_2D": convolution, "DEPTHWISE_CONV_2D": depthwise, "TRANSPOSE_CONV": transposed}
+OPERATORS = {
+    "CONV_2D": convolution,
+    "CONV_3D": three_dimensional,
+    "DEPTHWISE_CONV_2D": depthwise,
+    "TRANSPOSE_CONV": transposed,
+}

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from ..operator_writer import OperatorWriter
+from ..reader import NUMPY_TYPES
 
 _INT32, _INT64 = 6, 7  # of onnx.TensorProto
+_LARGEST = 1 << 22  # numbers that are written out
 
 
 def gather(op: OperatorWriter) -> None:
@@ -73,6 +77,29 @@ def arg_min(op: OperatorWriter) -> None:
     extreme_index(op, "ArgMin")
 
 
+def scatter_nd(op: OperatorWriter) -> None:
+    """Zeros, and at each place that a last row of the first input says the second input, added up."""
+    kind = NUMPY_TYPES[op.tensor(1).type]
+    shape = op.ints(2)
+    if min(shape, default=0) < 0 or math.prod(shape) > _LARGEST:
+        raise op.error(f"its result of shape {shape} is too large, or none")
+    places = op.add("places", "Cast", [op.last(0)], to=_INT64)
+    op.emit("ScatterND", [op.array("zeros", np.zeros(shape), kind), places, op.last(1)], reduction="add")
+
+
+def reverse_sequence(op: OperatorWriter) -> None:
+    """The first numbers along one axis, as many as the second input says for each place of another, back to front."""
+    time, batch = (op.axis(op.option(name), len(op.shape())) for name in ("seq_dim", "batch_dim"))
+    others = [axis for axis in range(len(op.shape())) if axis not in (time, batch)]
+    perm = [time, batch, *others]
+    if time == batch:
+        raise op.error(f"axis {time} is that of its sequences and of their lengths")
+    turned = op.add("time_first", "Transpose", [op.last(0)], perm=perm)
+    lengths = op.add("lengths", "Cast", [op.last(1)], to=_INT64)
+    reversed_ = op.add("reversed", "ReverseSequence", [turned, lengths], time_axis=0, batch_axis=1)
+    op.emit("Transpose", [reversed_], perm=np.argsort(perm).tolist(), moved=True)
+
+
 OPERATORS = {
     "GATHER": gather,
     "GATHER_ND": gather_nd,
@@ -82,4 +109,6 @@ OPERATORS = {
     "ARG_MAX": arg_max,
     "ARG_MIN": arg_min,
     "CUMSUM": running_sum,
+    "SCATTER_ND": scatter_nd,
+    "REVERSE_SEQUENCE": reverse_sequence,
 }
