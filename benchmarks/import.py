@@ -72,6 +72,7 @@ def _torch(file: str, *shape: int, **arch: str) -> Case:
 
 
 _FROZEN = {"inputs": "image:0", "outputs": "Identity:0"}
+_PEOPLE = {"size": 513, "output_names": "SemanticPredictions"}
 _DEEPLAB = {"inputs": "ImageTensor:0", "outputs": "SemanticPredictions:0"}
 CASES = (
     *(Case(f"MobileNetV2{form}") for form in (".h5", ".keras", "", ".tflite")),
@@ -83,7 +84,7 @@ CASES = (
     Case("caffenet.caffemodel", (OPENCV,)),
     Case("keras_h5/fer_mini_xception/emotion_model.hdf5"),
     Case("tf_saved_model/ppseg_lite_portrait/saved_model"),
-    Case("tf_frozen_pb/deeplab_dm05_portrait/frozen_inference_graph.pb", (TF2ONNX,), {"size": 513}, _DEEPLAB, 513),
+    Case("tf_frozen_pb/deeplab_dm05_portrait/frozen_inference_graph.pb", (TF2ONNX,), _PEOPLE, _DEEPLAB, 513),
     Case("tflite/fer_mini_xception/emotion_model_quantized.tflite"),
     Case("tflite/mobilenet_v2_1.0_224_quant/mobilenet_v2_1.0_224_quant.tflite"),
     Case("tflite/ultraface_rfb320/version-RFB-320_without_postprocessing.tflite"),
@@ -138,11 +139,10 @@ def _compare(case: Case, folder: Path) -> Iterator[str]:
         raise SystemExit(f"{case.file}: {ours}")
     memory = (ours["peak"] - _bare(ours["modules"])) / size
     seconds = median(taken["onnxray"])
-    print(
-        f"{case.file} ({size / 1e6:.1f} MB)\n    {'onnxray':24} {seconds:6.2f} s, {_graph(results['onnxray'])}, "
-        f"memory {memory:.1f} times the file, {ours['peak'] / 1e6:.0f} MB in all",
-        flush=True,
-    )
+    line = f"    {'onnxray':24} {seconds:6.2f} s, {_graph(results['onnxray'])}"
+    if case.is_static:  # else torch's memory is that of another process
+        line += f", memory {memory:.1f} times the file, {ours['peak'] / 1e6:.0f} MB in all"
+    print(f"{case.file} ({size / 1e6:.1f} MB)\n{line}", flush=True)
     if case.is_static and size <= SMALL and seconds > SECONDS:
         yield f"{seconds:.2f} s"
     if size >= LARGE and memory > MEMORY:
@@ -155,9 +155,7 @@ def _compare(case: Case, folder: Path) -> Iterator[str]:
         line = f"    {how:24} {median(taken[how]):6.2f} s, ours takes {seconds / median(taken[how]):.2f} of its time"
         if results[how].exists():
             latency, apart = _latency(results["onnxray"], results[how], case.sides)
-            line += (
-                f", {_graph(results[how])}; ours in onnxruntime {latency:.2f} of its time, {apart:.1g} apart"
-            )
+            line += f", {_graph(results[how])}; ours in onnxruntime {latency:.2f} of its time, {apart}"
             if latency > LATENCY:
                 yield f"onnxruntime takes {latency:.2f} times as long as for {how}'s"
         print(line, flush=True)
@@ -182,9 +180,10 @@ def _once(how: str, path: Path, out: Path, options: Mapping[str, Any]) -> tuple[
     begun = time.perf_counter()
     done = subprocess.run(words, capture_output=True, text=True)
     seconds = time.perf_counter() - begun
-    lines = (done.stderr if done.returncode else done.stdout).split("\n")
-    last = next(line for line in reversed(lines) if line.strip())
-    return seconds, last[:150] if done.returncode else json.loads(last)
+    if not done.returncode:
+        return seconds, json.loads(done.stdout.strip().split("\n")[-1])
+    said = [line for line in done.stderr.split("\n") if "Error" in line]
+    return seconds, said[-1][:150] if said else f"exit code {done.returncode}"
 
 
 def _bare(modules: Sequence[str]) -> int:
@@ -200,15 +199,19 @@ def _graph(path: Path) -> str:
     return f"{len(nodes)} nodes, {transposes} Transpose{'s' * (transposes != 1)}"
 
 
-def _latency(ours: Path, theirs: Path, sides: int) -> tuple[float, float]:
+def _latency(ours: Path, theirs: Path, sides: int) -> tuple[float, str]:
     """(seconds of ours / of theirs, how far their sorted answers are apart, as a share of their range)."""
     with Sides(_session, str(ours), str(theirs), sides) as both:
-        one, other = both.answers("run")
+        one, other = both.answers("answers")
         runs = int(LONG / both.seconds("run", 2)[1:].mean())
         times = both.seconds("run", min(max(runs, LEAST), MOST))
+        kinds = both.answers("kinds")
+    ratio = float(np.median(times[:, 1] / times[:, 0]))
+    if kinds[0] != kinds[1]:
+        return ratio, "not compared: theirs takes bytes"
     if one.shape != other.shape:
-        return float(np.median(times[:, 1] / times[:, 0])), float("inf")
-    return float(np.median(times[:, 1] / times[:, 0])), float(np.abs(one - other).max() / (np.ptp(one) or 1))
+        return ratio, f"{one.size} and {other.size} answers"
+    return ratio, f"{np.abs(one - other).max() / (np.ptp(one) or 1):.1g} apart"
 
 
 def _session(is_ours: bool, ours: str, theirs: str, sides: int) -> dict[str, Callable[[], Any]]:
@@ -216,12 +219,14 @@ def _session(is_ours: bool, ours: str, theirs: str, sides: int) -> dict[str, Cal
     options.intra_op_num_threads, options.log_severity_level = 1, 3
     session = ort.InferenceSession(ours if is_ours else theirs, options, providers=["CPUExecutionProvider"])
     feeds = {given.name: _noise(given.shape, given.type, sides) for given in session.get_inputs()}
-    return {"run": partial(_answers, session, feeds)}
+    kinds = [value.dtype for value in feeds.values()]
+    run = partial(session.run, None, feeds)
+    return {"run": run, "answers": lambda: _in_order(run()), "kinds": lambda: kinds}
 
 
-def _answers(session: ort.InferenceSession, feeds: Mapping[str, np.ndarray]) -> np.ndarray:
+def _in_order(values: Sequence[np.ndarray]) -> np.ndarray:
     """All numbers that come out, sorted: whichever order of axes a graph has."""
-    return np.sort(np.concatenate([value.ravel().astype(np.float32) for value in session.run(None, dict(feeds))]))
+    return np.sort(np.concatenate([value.ravel().astype(np.float32) for value in values]))
 
 
 def _noise(shape: Sequence[Any], kind: str, sides: int) -> np.ndarray:

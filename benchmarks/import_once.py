@@ -1,5 +1,5 @@
 """One file to ONNX in this process: python import_once.py HOW FILE OUT.onnx OPTIONS (JSON). Prints JSON: the peak of
-its memory in bytes, and what it imported of our own; `import_once.py imports MODULE …` gives the peak of that alone.
+its memory in bytes, and what it imported; `import_once.py imports MODULE …` gives the peak of that alone.
 
 Rivals run in a Python of their own, where onnxray need not be.
 """
@@ -92,8 +92,8 @@ def main(how: str, *words: str) -> None:
     else:
         path, out, options = words
         CONVERTERS[how](Path(path), Path(out), json.loads(options))
-    ours = [name for name in sys.modules if name.partition(".")[0] == "onnxray"]
-    print(json.dumps({"peak": _peak(), "modules": ours}))
+    modules = [name for name in sys.modules if name.partition(".")[0] in ("onnxray", "onnx", "google", "numpy")]
+    print(json.dumps({"peak": _peak(), "modules": modules}))
 
 
 if __name__ == "__main__":
