@@ -96,6 +96,21 @@ def test_sizes_that_the_file_leaves_open_can_be_said(tmp_path: Path) -> None:
     assert sizes(loaded(tmp_path, content, shapes={"image": (1, 3, 20, 30)}).graph.input[0]) == [1, 3, 20, 30]
 
 
+def test_more_images_than_the_file_has(tmp_path: Path) -> None:
+    """Shapes that the file writes for one image are those of each; a reshape across images is refused."""
+    tensors = {"image": T([1, 2, 3, 4]), "to": constant([1, 24], "int32"), "flat": T([1, 24])}
+    tensors |= {"back": constant([1, 6, 4], "int32"), "y": T([1, 6, 4])}
+    operators = [Op("RESHAPE", ["image", "to"], ["flat"], "Reshape"), Op("RESHAPE", ["flat", "back"], ["y"], "Reshape")]
+    content = model(tensors, operators, ["image"], ["y"])
+    one, more = (loaded(tmp_path, content, shapes={"image": (count, 4, 2, 3)}) for count in (1, 5))
+    images = RANDOM.normal(size=(5, 4, 2, 3)).astype(np.float32)
+    expected = [run_onnx(one, {"image": image[None]}, ["y"])["y"][0] for image in images]
+    assert np.array_equal(run_onnx(more, {"image": images}, ["y"])["y"], np.stack(expected))
+    tensors["image"] = T([2, 1, 3, 4])
+    content = model(tensors, operators, ["image"], ["y"])
+    assert "does not fit into" in refusal(tmp_path, content, shapes={"image": (4, 4, 1, 3)})
+
+
 # --- quantised ---
 
 

@@ -30,12 +30,22 @@ def reshape(op: OperatorWriter) -> None:
         raise op.error("it does not say to which shape")
     wanted = op.ints(1) if op.has(1) else [int(side) for side in op.option("new_shape")]
     count = math.prod(op.shape())
+    if wanted[:1] == [1] and _has_more_images(op):
+        wanted[0] = op.shape()[0]
     known = math.prod(side for side in wanted if side != -1)
     if wanted.count(-1) == 1 and known and count % known == 0:
         wanted[wanted.index(-1)] = count // known
     if min(wanted, default=0) < 0 or math.prod(wanted) != count:
         raise op.error(f"{list(op.shape())} does not fit into {wanted}")
     reshape_to(op, wanted)
+
+
+def _has_more_images(op: OperatorWriter) -> bool:
+    """Whether its input differs from what the file declares only in its first axis, which is 1 there: what follows
+    another number of images, each of which fills the shape that the file has for one.
+    """
+    shape, declared = op.shape(), op.tensor(0).shape
+    return len(declared) > 1 and declared[0] == 1 < shape[0] and declared[1:] == shape[1:]
 
 
 def squeeze(op: OperatorWriter) -> None:
