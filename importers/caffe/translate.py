@@ -79,6 +79,8 @@ def _translate(net: InferenceNet, inputs: Mapping[str, tuple[Dim, ...]], declare
             shapes = ", ".join(str(list(graph.shape(tensor))) for tensor in writer.inputs)
             raise writer.error(f"does not fit its inputs of shape {shapes} ({error})") from error
         current.update(zip(layer.tops, outputs, strict=True))
+    if not inputs:
+        raise InputError("the network has no input: none of its layers reads a blob that comes from outside")
     try:
         return graph.finish([current[blob] for blob in net.outputs])
     except ValueError as error:

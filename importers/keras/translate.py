@@ -79,6 +79,8 @@ class _Translator:
     def run(self, network: Network) -> Translation:
         images_first = self.scope.images_first
         values: dict[Ref, str] = {}
+        if len(set(network.inputs)) < len(network.inputs):
+            raise InputError(f"the Keras model {network.name} lists an input twice; the file is damaged")
         for ref in network.inputs:
             values[ref] = self._input(network, ref, images_first)
         self._calls(network, values)

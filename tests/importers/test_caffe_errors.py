@@ -113,6 +113,11 @@ def test_unknown_enumerated_type(tmp_path: Path) -> None:
         caffe.read(text, binary)
 
 
+def test_a_network_that_reads_nothing(tmp_path: Path) -> None:
+    parameter = layer("Parameter", "", parameter_param="shape { dim: 2 }")
+    assert "the network has no input" in refused(tmp_path, parameter, {"out": [np.zeros(2, np.float32)]})
+
+
 def test_stochastic_pooling(tmp_path: Path) -> None:
     message = refused(tmp_path, layer("Pooling", name="pool", pooling_param="pool: STOCHASTIC kernel_size: 2"))
     assert "layer pool (Pooling): stochastic pooling draws at random" in message

@@ -331,6 +331,12 @@ def test_input_shapes_that_are_none(shape: object, tmp_path: Path) -> None:
         load(path)
 
 
+def test_an_input_listed_twice_is_refused(tmp_path: Path) -> None:
+    model = functional([given("x", 4), layer("Add", "a", ["x", "x"])], ["x", "x"], ["a"])
+    with pytest.raises(InputError, match="lists an input twice"):
+        load(tiny_keras.write_h5(tmp_path / "net.h5", model, {}))
+
+
 def test_numbers_beyond_float32_are_infinite(tmp_path: Path) -> None:
     entry = layer("Rescaling", "a", scale=1e308, batch_input_shape=[None, 2])
     proto = load(tiny_keras.write_h5(tmp_path / "net.h5", sequential(entry), {}))
