@@ -45,7 +45,6 @@ class Scope:
     run: Callable[[Network, Sequence[str]], list[str]]  # a model on tensors: its outputs
     write: Callable[[LayerWriter], None]  # the function of a layer's type
     images_first: bool = False  # whether Keras' images have channels first, as the graph's
-    padded: set[str] = field(default_factory=set)  # tensors with zeros around them
     flattened: dict[str, tuple[int, ...]] = field(default_factory=dict)  # tensor -> sides it had, channels still first
     constants: dict[tuple[int, str], str] = field(default_factory=dict)  # (layer, role) -> initializer
     masks: dict[str, str] = field(default_factory=dict)  # Keras' tensor -> which of its steps count, [N, steps]

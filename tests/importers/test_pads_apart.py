@@ -20,6 +20,7 @@ from onnxray.importers.pytorch.exporting import to_onnx
 from tensorflow_graphs import Net, write
 from tflite_writer import Op, T, constant
 from tflite_writer import model as tflite
+from tiny_keras import layer, sequential, write_h5
 from torch import nn
 
 NEGATIVE = -1 - np.random.default_rng(0).random((1, 2, 6, 6), np.float32)  # so that every zero shows
@@ -138,16 +139,26 @@ def border_in_tensorflow(path: Path, kind: str) -> None:
     write(path, net)
 
 
+def border_in_keras(path: Path, kind: str) -> None:
+    window = {"pool_size": [3, 3], "strides": [2, 2], "padding": "valid"}
+    net = sequential(
+        layer(kind, "border", padding=[[1, 1], [1, 1]], batch_input_shape=[None, 6, 6, 2]),
+        layer("MaxPooling2D", "pool", **window),
+    )
+    write_h5(path, net, {})
+
+
 @pytest.mark.parametrize(
     ("writer", "kind"),
     [
+        (border_in_keras, "ZeroPadding2D"),
         (border_in_tflite, "PAD"),
         (border_in_tflite, "PADV2"),
         (border_in_tensorflow, "Pad"),
         (border_in_tensorflow, "PadV2"),
     ],
 )
-def test_in_tensorflows_formats(writer: Callable[[Path, str], None], kind: str, tmp_path: Path) -> None:
+def test_in_keras_and_tensorflows_formats(writer: Callable[[Path, str], None], kind: str, tmp_path: Path) -> None:
     writer(tmp_path / "model", kind)
     found = run(load(tmp_path / "model"), optimised=True)
     expected = nn.functional.max_pool2d(nn.functional.pad(torch.from_numpy(NEGATIVE), (1, 1, 1, 1)), 3, 2)

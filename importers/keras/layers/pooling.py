@@ -16,11 +16,7 @@ def _pooling(op: str, axes: int, **attributes: Any) -> Callable[[LayerWriter], N
         x = layer.spatial()
         kernel = layer.per_axis("pool_size", axes, 2)
         strides = layer.per_axis("strides", axes) if layer.option("strides") is not None else kernel
-        options = window(layer, layer.graph.shape(x)[2:], kernel, strides)
-        if x in layer.scope.padded:
-            # onnxruntime would make one node of the two, whose padding is no zeros any more; not with `auto_pad`.
-            options["auto_pad"] = "SAME_UPPER" if any(options.pop("pads", ())) else options.get("auto_pad", "VALID")
-        layer.emit(op, [x], **options, **attributes)
+        layer.emit(op, [x], **window(layer, layer.graph.shape(x)[2:], kernel, strides), **attributes)
 
     return write
 

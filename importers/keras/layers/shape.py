@@ -108,8 +108,7 @@ def _zero_padding(axes: int) -> Callable[[LayerWriter], None]:
     def write(layer: LayerWriter) -> None:
         pairs, x = _pairs(layer, "padding", axes), layer.spatial()
         before, after = ([pair[end] for pair in pairs] for end in (0, 1))
-        padded = layer.emit("Pad", [x, layer.ints("pads", [0, 0, *before, 0, 0, *after])])
-        layer.scope.padded.add(padded)
+        layer.emit("Pad", [x, layer.ints("pads", [0, 0, *before, 0, 0, *after])])
 
     return write
 
