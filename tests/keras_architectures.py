@@ -58,6 +58,47 @@ def translation(keras: Any) -> Any:
     return keras.Model([source, target], [layers.GlobalAveragePooling1D()(both), layers.SimpleRNN(3)(both)])
 
 
+def images_resized(keras: Any) -> Any:
+    """Every way to another size, from a side that is longer and one that is shorter."""
+    layers = keras.layers
+    image = keras.Input((9, 14, 3))
+    ways: list[dict[str, Any]] = [
+        {"antialias": True},
+        {"crop_to_aspect_ratio": True},
+        {"pad_to_aspect_ratio": True, "fill_value": 0.5, "antialias": True},
+        {"crop_to_aspect_ratio": True, "interpolation": "nearest", "antialias": True},
+    ]
+    return keras.Model(image, [layers.Resizing(6, 17, **way)(image) for way in ways])
+
+
+def seldom_layers(keras: Any) -> Any:
+    """What the random networks do not draw: wrapped kernels, cells, equations."""
+    layers = keras.layers
+    image, steps = keras.Input((8, 8, 3)), keras.Input((5, 4))
+    spectral = layers.SpectralNormalization(layers.Conv2D(4, 3, activation="relu"))(image)
+    dense = layers.SpectralNormalization(layers.Dense(3))(layers.Flatten()(spectral))
+    cells = [layers.RNN(cell, return_sequences=True)(steps) for cell in (layers.LSTMCell(3), layers.GRUCell(3))]
+    heads = layers.EinsumDense("abc,cde->abde", output_shape=(None, 2, 3), bias_axes="de")(steps)
+    back = layers.EinsumDense("abde,dec->abc", output_shape=(None, 4), activation="relu")(heads)
+    scaled = layers.LayerNormalization(rms_scaling=True)(layers.RMSNormalization()(back))
+    return keras.Model([image, steps], [spectral, dense, *cells, scaled])
+
+
+def arithmetic(keras: Any) -> Any:
+    """Operations between layers, one after the other."""
+    layers, ops = keras.layers, keras.ops
+    image = keras.Input((6, 5, 4))
+    x = ops.clip(layers.Conv2D(4, 3, padding="same")(image), -1.5, 1.0)
+    bent = [ops.elu(x), ops.selu(x), ops.leaky_relu(x), ops.softplus(x), ops.softsign(x), ops.hard_sigmoid(x)]
+    bent += [ops.hard_silu(x), ops.log_softmax(x), ops.erf(x), ops.sin(x), ops.cos(x)]
+    whole = [ops.floor(x), ops.ceil(x), ops.round(3 * x), ops.sign(x)]
+    turned = ops.rsqrt(1.0 + ops.square(x)) + ops.reciprocal(2.0 + ops.abs(x))
+    picked = ops.where(ops.logical_and(x > 0.1, ops.logical_not(x >= 0.9)), x, -1.0) * ops.cast(x < 0.5, "float32")
+    total = ops.prod(ops.concatenate([x + 1.0, turned], axis=1), axis=[1, 2])
+    beside = ops.stack([total, ops.max(x, axis=(1, 2)), ops.cast(3 * total, "int32") * 1.0], axis=1)
+    return keras.Model(image, [layers.Add()(bent + whole), picked, beside])
+
+
 def attentions(keras: Any) -> Any:
     """Query, value and key by position and by name."""
     layers = keras.layers
@@ -135,6 +176,9 @@ def video(keras: Any) -> Any:
 NETWORKS: tuple[Callable[[Any], Any], ...] = (
     sequence_to_sequence,
     translation,
+    images_resized,
+    seldom_layers,
+    arithmetic,
     attentions,
     siamese,
     vision_transformer,

@@ -124,13 +124,17 @@ def bordering(draw: Draw, shape: Shape) -> tuple[str, Config]:
 def resampling(draw: Draw, shape: Shape) -> tuple[str, Config]:
     sides = {"height": int(draw.integers(1, 12)), "width": int(draw.integers(1, 12)), **_format(draw, shape)}
     if draw.integers(3):
-        return "Resizing", {**sides, "interpolation": chosen(draw, "nearest", "bilinear")}
+        known = None not in shape[1:]
+        ratio = chosen(draw, {}, {}, {"crop_to_aspect_ratio": True}, {"pad_to_aspect_ratio": True, "fill_value": 0.5})
+        how = {"interpolation": chosen(draw, "nearest", "bilinear"), **(ratio if known else {})}
+        return "Resizing", {**sides, **how, "antialias": known and bool(draw.integers(3) == 0)}
     return "CenterCrop", sides
 
 
 def normalising(draw: Draw, shape: Shape) -> tuple[str, Config]:
     rank = len(shape)
-    kind = chosen(draw, *["BatchNormalization"] * 2, "LayerNormalization", "GroupNormalization", "UnitNormalization")
+    plain = ("LayerNormalization", "GroupNormalization", "UnitNormalization", "RMSNormalization")
+    kind = chosen(draw, *["BatchNormalization"] * 2, *plain)
     both = {"scale": bool(draw.integers(2)), "center": bool(draw.integers(2)), "epsilon": 10.0 ** -draw.integers(2, 6)}
     if kind == "BatchNormalization":
         return kind, {**both, "axis": int(chosen(draw, -1, -1, *range(1, rank)))}
@@ -141,6 +145,8 @@ def normalising(draw: Draw, shape: Shape) -> tuple[str, Config]:
         channels = shape[axis] or 1
         groups = chosen(draw, *[count for count in range(1, channels + 1) if channels % count == 0], -1)
         return kind, {**both, "axis": axis, "groups": int(groups)}
+    if kind == "RMSNormalization":
+        return kind, {"axis": -1, "epsilon": both["epsilon"]}
     return kind, {"axis": chosen(draw, -1, int(draw.integers(1, rank)))}
 
 
@@ -181,6 +187,9 @@ def moving(draw: Draw, shape: Shape) -> tuple[str, Config]:
 
 def dense(draw: Draw, shape: Shape) -> tuple[str, Config]:
     config = {"units": int(draw.integers(1, 6)), "use_bias": bool(draw.integers(2)), "activation": _activation(draw)}
+    if len(shape) == 3 and draw.integers(3) == 0:
+        config["bias_axes"] = chosen(draw, "d", "cd") if config.pop("use_bias") else None
+        return "EinsumDense", {**config, "equation": "abx,xcd->abcd", "output_shape": [None, config.pop("units"), 2]}
     return "Dense", config
 
 

@@ -19,7 +19,7 @@ from ..errors import InputError
 from .upgrade import Config, layer_type, upgraded
 
 MODELS = ("Functional", "Sequential")
-WRAPPERS = ("TimeDistributed", "Bidirectional")
+WRAPPERS = ("TimeDistributed", "Bidirectional", "SpectralNormalization")
 _PACKAGE = re.compile(r".*>|own class |(?!ops\.).*\.")
 _DEEPEST = 32  # models in each other
 

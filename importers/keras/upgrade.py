@@ -97,9 +97,20 @@ def upgraded(kind: str, config: Config) -> tuple[str, Config]:
         config = {**config, "axis": config.get("concat_axis", -1), "axes": config.get("dot_axes", -1)}
         config["normalize"] = config.get("mode") == "cos"
     kind = TYPES.get(kind, kind)
+    if kind == "RNN" and isinstance(config.get("cell"), Mapping):
+        kind, config = _of_cell(config)
     if "output_dim" in config and kind != "Embedding":
         config["units"] = config.pop("output_dim")
     return kind, config
+
+
+def _of_cell(config: Config) -> tuple[str, Config]:
+    """RNN(LSTMCell(…)) as the LSTM that it is; of another cell it is of no type that is known."""
+    cell = config["cell"]
+    name = str(cell.get("class_name"))
+    if name not in ("LSTMCell", "GRUCell", "SimpleRNNCell"):
+        return f"RNN of {name}", config
+    return name.removesuffix("Cell"), {**cell.get("config", {}), **config}
 
 
 def _plain(value: Any) -> Any:

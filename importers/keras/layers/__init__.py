@@ -16,6 +16,7 @@ FAMILIES = (
     "convolution",
     "dense",
     "lambda_operation",
+    "locally_connected",
     "merge",
     "normalisation",
     "operation",

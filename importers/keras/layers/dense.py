@@ -55,4 +55,16 @@ def embedding(layer: LayerWriter) -> None:
         layer.scope.masks[result] = steps if len(layer.shape()) == 2 else OTHER_MASK
 
 
-LAYERS = {"Dense": dense, "Embedding": embedding}
+def einsum_dense(layer: LayerWriter) -> None:
+    """x and the kernel multiplied and summed as an equation says, plus a bias that broadcasts to the result."""
+    equation = str(layer.option("equation", "")).replace(" ", "")
+    operands = [layer.source(), layer.weight("kernel", lambda: layer.array("kernel"))]
+    end_in_activation(layer)
+    if not layer.has("bias"):
+        layer.emit("Einsum", operands, equation=equation)
+        return
+    bias = layer.weight("bias", lambda: layer.array("bias"))
+    layer.emit("Add", [layer.add("product", "Einsum", operands, equation=equation), bias])
+
+
+LAYERS = {"Dense": dense, "EinsumDense": einsum_dense, "Embedding": embedding}

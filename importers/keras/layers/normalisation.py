@@ -67,7 +67,8 @@ def _swapped(axis: int, rank: int) -> list[int]:
 def layer_normalization(layer: LayerWriter) -> None:
     """gamma * (x - mean) / sqrt(variance + epsilon) + beta over some axes (Ba et al. 2016)."""
     if layer.flag("rms_scaling"):
-        raise layer.error("rms_scaling is not supported")
+        _scaled_by(layer, "gamma", centred=True)
+        return
     axes, rank = _axes(layer), len(layer.shape())
     rest = [axis for axis in range(rank) if axis not in axes]
     order = [*rest, *axes]
@@ -86,6 +87,29 @@ def layer_normalization(layer: LayerWriter) -> None:
         layer.emit("Transpose", [normalised], perm=[order.index(axis) for axis in range(rank)])
     else:
         layer.emit("LayerNormalization", inputs, **options)
+
+
+def rms_normalization(layer: LayerWriter) -> None:
+    """scale * x / sqrt(mean of squares + epsilon) over some axes (Zhang & Sennrich 2019)."""
+    _scaled_by(layer, "scale", centred=False)
+
+
+def _scaled_by(layer: LayerWriter, role: str, *, centred: bool) -> None:
+    """x / sqrt(spread + epsilon) by a weight: the spread is the mean of squares, or the variance where `centred`."""
+    axes, rank, x = _axes(layer), len(layer.shape()), layer.source()
+    apart = x
+    if centred:
+        apart = layer.add("centred", "Sub", [x, layer.add("mean", "ReduceMean", [x], axes=axes, keepdims=1)])
+    squares = layer.add("squares", "Mul", [apart, apart])
+    spread = layer.add("spread", "ReduceMean", [squares], axes=axes, keepdims=1)
+    epsilon = layer.constant("epsilon", float(layer.option("epsilon", 1e-3 if centred else 1e-6)))
+    root = layer.add("root", "Sqrt", [layer.add("raised", "Add", [spread, epsilon])])
+    if not layer.has(role):
+        layer.emit("Div", [x, root])
+        return
+    sizes = layer.sizes(layer.shape()[1:])
+    along = tuple(sizes[axis - 1] if axis in axes else 1 for axis in range(rank))
+    layer.emit("Mul", [layer.add("unit", "Div", [x, root]), layer.weight(role, partial(_reshaped, layer, role, along))])
 
 
 def group_normalization(layer: LayerWriter) -> None:
@@ -174,5 +198,6 @@ LAYERS = {
     "LayerNormalization": layer_normalization,
     "LayerScale": layer_scale,
     "Normalization": normalization,
+    "RMSNormalization": rms_normalization,
     "UnitNormalization": unit_normalization,
 }

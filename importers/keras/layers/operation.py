@@ -67,6 +67,32 @@ def _unary(op: str) -> Callable[[LayerWriter], None]:
     return write
 
 
+def clip(layer: LayerWriter) -> None:
+    """x, at least and at most a number."""
+    bounds = [argument(layer, 1, "x_min", "clip_value_min"), argument(layer, 2, "x_max", "clip_value_max")]
+    if not all(isinstance(bound, (int, float)) for bound in bounds):
+        raise layer.error(f"expected two numbers to clip to, found {bounds}")
+    layer.emit("Clip", [layer.either(), *(layer.constant("bound", bound) for bound in bounds)])
+
+
+def stack(layer: LayerWriter) -> None:
+    """Tensors side by side along a new axis."""
+    values = argument(layer, 0, "x", "values")
+    axis = argument(layer, 1, "axis", default=0)
+    names = [operand(layer, f"operand_{index}", value) for index, value in enumerate(values)]
+    layer.first = False
+    axes = layer.ints("axes", [axis])
+    parts = [
+        layer.add(f"part_{index}", "Unsqueeze", [layer.tensors.last(name), axes]) for index, name in enumerate(names)
+    ]
+    layer.emit("Concat", parts, axis=axis)
+
+
+def rsqrt(layer: LayerWriter) -> None:
+    """1 / sqrt(x)."""
+    layer.emit("Reciprocal", [layer.add("root", "Sqrt", [layer.either()])])
+
+
 def square(layer: LayerWriter) -> None:
     """x * x."""
     x = layer.either()
@@ -203,12 +229,22 @@ OPERATIONS: dict[str, Callable[[LayerWriter], None]] = {
     "Add": binary("Add"),
     "Amax": _reduction("ReduceMax"),
     "Amin": _reduction("ReduceMin"),
+    "Ceil": _unary("Ceil"),
+    "Clip": clip,
     "Concatenate": concatenate,
+    "Cos": _unary("Cos"),
     "Divide": binary("Div"),
+    "Elu": activation("elu"),
+    "Erf": _unary("Erf"),
     "Exp": _unary("Exp"),
     "ExpandDims": expand_dims,
+    "Floor": _unary("Floor"),
     "GetItem": get_item,
+    "HardSigmoid": activation("hard_sigmoid"),
+    "HardSilu": activation("hard_silu"),
+    "LeakyRelu": activation("leaky_relu"),
     "Log": _unary("Log"),
+    "LogSoftmax": activation("log_softmax"),
     "Matmul": binary("MatMul"),
     "Max": _reduction("ReduceMax"),
     "Maximum": binary("Max"),
@@ -218,15 +254,25 @@ OPERATIONS: dict[str, Callable[[LayerWriter], None]] = {
     "Multiply": binary("Mul"),
     "Negative": _unary("Neg"),
     "Power": binary("Pow"),
+    "Prod": _reduction("ReduceProd"),
+    "Reciprocal": _unary("Reciprocal"),
     "Relu": activation("relu"),
     "Relu6": activation("relu6"),
     "Reshape": reshape,
+    "Round": _unary("Round"),
+    "Rsqrt": rsqrt,
+    "Selu": activation("selu"),
     "Sigmoid": activation("sigmoid"),
+    "Sign": _unary("Sign"),
     "Silu": activation("silu"),
+    "Sin": _unary("Sin"),
     "Softmax": activation("softmax"),
+    "Softplus": activation("softplus"),
+    "Softsign": activation("softsign"),
     "Sqrt": _unary("Sqrt"),
     "Square": square,
     "Squeeze": squeeze,
+    "Stack": stack,
     "Subtract": binary("Sub"),
     "Sum": _reduction("ReduceSum"),
     "Tanh": activation("tanh"),

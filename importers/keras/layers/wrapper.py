@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..layer_writer import LayerWriter
+from ..network import Layer
 
 # What computes something else where its input has a mask.
 READ_MASKS = frozenset(
@@ -24,14 +25,27 @@ READ_MASKS = frozenset(
 )
 
 
+def _wrapped(layer: LayerWriter) -> Layer:
+    """The one layer inside, with its weights."""
+    (wrapped,) = layer.layer.wrapped
+    wrapped.weights = {role.removeprefix("0/"): path for role, path in layer.layer.weights.items()}
+    return wrapped
+
+
+def spectral_normalization(layer: LayerWriter) -> None:
+    """The wrapped layer: training left its kernel divided by the largest singular value."""
+    inner = LayerWriter(_wrapped(layer), layer.scope, layer.inputs)
+    layer.scope.write(inner)
+    layer.passes(inner.results[0])
+
+
 def time_distributed(layer: LayerWriter) -> None:
     """x [N, T, ...] as [N * T, ...] through the wrapped layer, and back."""
-    (wrapped,) = layer.layer.wrapped
+    wrapped = _wrapped(layer)
     inside = wrapped.inner.walk() if wrapped.inner is not None else [wrapped]
     if layer.scope.masks.get(layer.inputs[0]) is not None and any(part.type in READ_MASKS for part in inside):
         raise layer.error("hands its mask on to a layer that reads it, which is not supported")
     steps, *sides = layer.sizes(layer.shape()[1:])
-    wrapped.weights = {role.removeprefix("0/"): path for role, path in layer.layer.weights.items()}
     merged = layer.add("merged", "Reshape", [layer.source(), layer.ints("merged_shape", [-1, *sides])])
     layer.tensors.made_last(merged, merged)
     if wrapped.inner is not None:
@@ -45,4 +59,4 @@ def time_distributed(layer: LayerWriter) -> None:
     layer.emit("Reshape", [layer.tensors.last(result), layer.ints("shape", [-1, steps, *sizes])])
 
 
-LAYERS = {"TimeDistributed": time_distributed}
+LAYERS = {"SpectralNormalization": spectral_normalization, "TimeDistributed": time_distributed}
