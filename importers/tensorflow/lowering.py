@@ -97,7 +97,7 @@ def _in_their_words(node: Node, given: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "num_splits": given["num_split"],
         "radius": given["depth_radius"],
-        "mode": 1 if given["mode"] == "SYMMETRIC" else 0,
+        "mode": 1 if str(given["mode"]) == "SYMMETRIC" else 0,
         "output_type": 4 if kind == "INT64" else 2,
     }
 
@@ -109,8 +109,8 @@ def result_type(node: Node, index: int) -> str:
     if node.op in _RESULT_TYPES:
         return _RESULT_TYPES[node.op]
     name = _RESULT_ATTRIBUTES.get(node.op, "T")
-    kind = node.attributes.get(name) or _DEFAULT_TYPES.get(name, "")
-    return kind if isinstance(kind, str) else ""
+    kind = node.attributes.get(name)
+    return kind if isinstance(kind, str) and kind else _DEFAULT_TYPES.get(name, "")
 
 
 def spatial(values: Sequence[int], data_format: str, owner: str) -> list[int]:

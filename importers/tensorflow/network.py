@@ -106,7 +106,8 @@ def _entry(node: Node) -> Entry:
         if not isinstance(shape, tuple | None):
             raise InputError(f"the input {node.name} has no shape but {shape!r}; the file is damaged")
     said = shapes[0] or shapes[-1]  # old files say "unknown" as a scalar
-    return Entry(node.name, node.attributes.get("dtype", ""), said)
+    kind = node.attributes.get("dtype")
+    return Entry(node.name, kind if isinstance(kind, str) else "", said)
 
 
 class _Flattening:

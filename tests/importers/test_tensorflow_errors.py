@@ -176,6 +176,24 @@ def test_outputs_that_nobody_can_count_are_refused(tmp_path: Path, count: Any) -
         onnxray.load(write(tmp_path / "net.pb", net))
 
 
+@pytest.mark.parametrize(("node", "attribute"), [("x", "dtype"), ("answer", "T"), ("conv", "T"), ("w", "dtype")])
+@pytest.mark.parametrize("value", [np.zeros(2, np.float32), [(1,), (2,)], 7, (1, 2)])
+def test_types_that_are_something_else_are_refused_or_not_needed(
+    tmp_path: Path, node: str, attribute: str, value: Any
+) -> None:
+    net = small()
+    (written,) = (entry for entry in net.message.node if entry.name == node)
+    for entry in [entry for entry in written.attr if entry.key == attribute]:
+        entry.value.Clear()
+        write_attribute(entry.value, value)
+    try:
+        onnxray.load(write(tmp_path / "net.pb", net))
+    except InputError as error:
+        assert "\n" not in str(error)
+    else:
+        assert node != "x"
+
+
 @pytest.mark.parametrize("value", ["FLOAT32", np.zeros(2, np.float32), [(1,), (2,)], 7])
 def test_shapes_that_are_something_else_are_refused(tmp_path: Path, value: Any) -> None:
     net = small()
