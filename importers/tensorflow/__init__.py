@@ -29,13 +29,17 @@ def read(
     from ..input_spec import checked, write_input_spec
     from ..provenance import write_source
     from .kinds import graph_file
+    from .open_batch import open_inputs, with_open_batch
     from .preprocessing import input_spec
     from .source import open_network
     from .translate import translate
 
     network = open_network(path, output_names, signature)
     try:
-        proto, first = translate(network, shapes or {}, checked({"size": size}).get("size"))
+        pixels = checked({"size": size}).get("size")
+        proto, first = with_open_batch(
+            lambda images: translate(network, shapes or {}, pixels, images), open_inputs(network, shapes or {})
+        )
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     write_input_spec(proto, input_spec(proto, first))

@@ -38,6 +38,7 @@ def translate(
     network: Network,
     shapes: Mapping[str, Sequence[int]],  # graph input -> shape, in the graph's order; "": the only input
     size: tuple[int, int] | None = None,  # of images whose sides the file leaves open
+    images: int = 1,  # where it leaves their number open
 ) -> tuple[onnx.ModelProto, set[str]]:
     """The network as ONNX, and which of its tensors have channels first where the file has them last.
 
@@ -45,7 +46,7 @@ def translate(
     """
     translation = _Translation(network)
     for entry in network.inputs:
-        translation.declare(entry, shapes, size)
+        translation.declare(entry, shapes, size, images)
     for node in network.nodes:
         translation.add(node)
     return translation.finish()
@@ -69,13 +70,15 @@ class _Translation:
         self._first_already = is_channels_first(network.nodes)
         self._inputs_first: set[str] = set()
 
-    def declare(self, entry: Entry, shapes: Mapping[str, Sequence[int]], size: tuple[int, int] | None) -> None:
+    def declare(
+        self, entry: Entry, shapes: Mapping[str, Sequence[int]], size: tuple[int, int] | None, images: int
+    ) -> None:
         """A graph input."""
         if entry.type not in NUMPY_TYPES:
             raise InputError(f"the input {entry.name} is of type {entry.type or 'unknown'}, expected numbers")
         given = shapes.get(entry.name) or shapes.get("")
         turned = self._is_turned(entry, given)
-        shape = _input_shape(entry, given, size, turned)
+        shape = _input_shape(entry, given, size, turned, images)
         dtype = helper.np_dtype_to_tensor_dtype(np.dtype(NUMPY_TYPES[entry.type]))
         self._graph.input(entry.name, shape, dtype)
         self._know(entry.name, entry.type)
@@ -247,14 +250,14 @@ def _type_of(value: np.ndarray) -> str:
 
 
 def _input_shape(
-    entry: Entry, given: Sequence[int] | None, size: tuple[int, int] | None, turned: bool
+    entry: Entry, given: Sequence[int] | None, size: tuple[int, int] | None, turned: bool, images: int
 ) -> tuple[int, ...]:
-    """As the user says, else as the file does; one image where it leaves their number open."""
+    """As the user says, else as the file does; so many images where it leaves their number open."""
     if given and (entry.shape is None or len(given) == len(entry.shape)):
         return tuple(given)
     shape = list(entry.shape or ())
     if entry.shape is not None and shape and shape[0] < 0:
-        shape[0] = 1
+        shape[0] = images
     if turned:
         shape = [shape[axis] for axis in to_first(4)]
     if size is not None and len(shape) == 4:
