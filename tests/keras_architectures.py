@@ -21,6 +21,8 @@ def write_model(keras: Any, network: Any, draw: np.random.Generator, path: Path,
     results = [keras.ops.convert_to_numpy(result) for result in (results if isinstance(results, list) else [results])]
     if any(not result.size or not np.isfinite(result).all() or np.abs(result).max() > 1e6 for result in results):
         return "empty or endless"
+    if any(0 < np.abs(result).max() < 1e-6 for result in results):
+        return "nothing but rounding"
     network.save(path.with_suffix(".keras"))
     network.save(path.with_suffix(".h5"))
     stored = {f"value_{index}": value for index, value in enumerate(values)}

@@ -7,6 +7,9 @@ from collections.abc import Callable
 from ..layer_writer import LayerWriter
 from .normalisation import length
 
+# Keras 3 came to leave out the steps of an input that do not count.
+_CHOOSY = ("Maximum", "Minimum", "Multiply")
+
 
 def _operands(layer: LayerWriter) -> list[str]:
     """The inputs in one order; those of fewer axes get theirs after the batch, as Keras merges them."""
@@ -28,6 +31,12 @@ def _merge(of_two: str, of_many: str, most: int | None = None) -> Callable[[Laye
         count = len(layer.inputs)
         if count < 2 or (most is not None and count > most):
             raise layer.error(f"expected {most or 'at least 2'} inputs, found {count}")
+        if (
+            layer.type in _CHOOSY
+            and layer.scope.version >= 3
+            and any(name in layer.scope.masks for name in layer.inputs)
+        ):
+            raise layer.error("merges sequences with masks, which versions of Keras 3 do differently")
         operands = _operands(layer)
         if len(operands) == 2 or of_two == of_many:
             layer.emit(of_two if len(operands) == 2 else of_many, operands)
