@@ -31,7 +31,7 @@ def kind_of(path: Path) -> str | None:
     fields = top_level_fields(path)
     with path.open("rb") as file:
         head = file.read(_HEAD)
-    if b"\0" not in head and b"{" in head:
+    if min(head, default=0) > 8 and b"{" in head:  # no control characters: lengths and tags of the binary form are some
         text = head.decode("utf-8", "ignore")
         return next((kind for kind, pattern in _TEXT.items() if pattern.match(text)), None)
     found = fields.keys()

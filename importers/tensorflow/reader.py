@@ -172,7 +172,7 @@ def read_tensor(message: Any, owner: str) -> np.ndarray | list[str]:
 def _listed(entries: Sequence[Any], dtype: np.dtype, shape: tuple[int, ...], owner: str) -> np.ndarray:
     """Values one by one; where there are fewer than the shape says, the last one stands for the rest."""
     count, wide = math.prod(shape), np.dtype("u2") if dtype == np.float16 else dtype
-    if count > _LARGEST or len(entries) > max(count, 1):
+    if max(shape, default=0) > _LARGEST or count > _LARGEST or len(entries) > max(count, 1):
         raise InputError(f"the constant {owner} has {len(entries)} values for the shape {list(shape)}; damaged")
     try:
         listed = np.array(entries, np.int64 if wide.kind in "iu" and wide.itemsize < 8 else wide).astype(wide)

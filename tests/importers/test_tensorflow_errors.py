@@ -133,7 +133,7 @@ def test_variables_without_a_checkpoint(tmp_path: Path) -> None:
         onnxray.load(write(tmp_path / "net.pb", net))
 
 
-@pytest.mark.parametrize("sides", [[2**60], [2**31, 2**31], [-5], [1] * 40])
+@pytest.mark.parametrize("sides", [[2**60], [2**31, 2**31], [-5], [1] * 40, [2**32, 2**32, 0]])
 def test_constants_that_claim_what_is_not_there(tmp_path: Path, sides: list[int]) -> None:
     for content in (b"\0" * 16, b""):
         net = small()

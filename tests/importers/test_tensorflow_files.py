@@ -48,6 +48,15 @@ def test_binary_and_text_are_told_by_content(tmp_path: Path, name: str) -> None:
     assert model.spec.layout == "NCHW"
 
 
+def test_a_binary_graph_may_lack_zeros_and_hold_brackets(tmp_path: Path) -> None:
+    net = Net()
+    x = net.input(np.full((1, 2), 0.1, np.float32), "image")
+    net.add("AddV2", [x, net.constant(np.frombuffer(b"{{{{", "<f4"))], net.values[x], "end")
+    assert b"\0" not in net.message.SerializeToString()
+    (tmp_path / "net.pb").write_bytes(net.message.SerializeToString())
+    assert recognise(tmp_path / "net.pb") == "tensorflow"
+
+
 def test_a_certificate_by_opencv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tensorflow_oracle, "find_python", lambda: None)
     path = write(tmp_path / "net.pb", small())
