@@ -51,7 +51,7 @@ def _channels(net: InferenceNet, blob: str, data: Layer | None) -> int | None:
     for layer in net.layers:
         if not seen & set(layer.bottoms):
             continue
-        if layer.type in ("Convolution", "Deconvolution") and layer.blobs:
+        if layer.type in ("Convolution", "Deconvolution") and layer.blobs and layer.blobs[0].ndim > 1:
             group = layer.param("convolution_param").group
             first, second = layer.blobs[0].shape[:2]
             return second * group if layer.type == "Convolution" else first

@@ -113,6 +113,15 @@ def test_unknown_enumerated_type(tmp_path: Path) -> None:
         caffe.read(text, binary)
 
 
+def test_weights_of_one_axis_say_no_channels(tmp_path: Path) -> None:
+    data = 'layer { name: "data" type: "Data" top: "data" transform_param { crop_size: 8 } }'
+    text, binary = tmp_path / "net.prototxt", tmp_path / "net.caffemodel"
+    text.write_text(data + CONV)
+    binary.write_bytes(tiny_caffe.caffemodel({"conv1": [np.zeros(4, np.float32)]}))
+    with pytest.raises(InputError, match="layer conv1"):
+        caffe.read(text, binary)
+
+
 def test_a_network_that_reads_nothing(tmp_path: Path) -> None:
     parameter = layer("Parameter", "", parameter_param="shape { dim: 2 }")
     assert "the network has no input" in refused(tmp_path, parameter, {"out": [np.zeros(2, np.float32)]})
