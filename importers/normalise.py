@@ -157,7 +157,7 @@ def write_out_sparse(graph: onnx.GraphProto) -> None:
 def dense(sparse: onnx.SparseTensorProto) -> onnx.TensorProto:
     """A sparse tensor written out; raises InputError where its indices do not fit."""
     name, dims = sparse.values.name, tuple(sparse.dims)
-    if any(size < 0 for size in dims) or math.prod(dims) * bits_per_element(sparse.values.data_type) / 8 > _MAX_DENSE:
+    if any(size < 0 for size in dims) or math.prod(dims) * bits_per_element(sparse.values.data_type) > 8 * _MAX_DENSE:
         raise InputError(
             f"sparse tensor {name}: its shape {list(dims)} claims more than {_MAX_DENSE} bytes written out"
         )

@@ -48,9 +48,12 @@ def bits_per_element(data_type: int) -> int:
         raise InputError(f"a tensor has element type {data_type}, which ONNX does not know") from None
 
 
+_MOST_AXES = 64  # NumPy's limit
+
+
 def raw_bytes(tensor: TensorProto) -> int:
     """Bytes the tensor's elements take, from its dims and element type alone."""
-    return math.ceil(math.prod(tensor.dims) * bits_per_element(tensor.data_type) / 8)
+    return -(-math.prod(tensor.dims) * bits_per_element(tensor.data_type) // 8)  # of integers: no float holds any claim
 
 
 def is_external(tensor: TensorProto) -> bool:
@@ -63,6 +66,8 @@ def check_tensor(tensor: TensorProto) -> None:
     name = tensor.name or "(unnamed)"
     if tensor.data_type == TensorProto.UNDEFINED or tensor.HasField("segment"):
         raise InputError(f"tensor {name}: no element type, or stored in segments; the file is damaged or not ONNX")
+    if len(tensor.dims) > _MOST_AXES:
+        raise InputError(f"tensor {name}: has {len(tensor.dims)} axes; the file is damaged")
     if any(size < 0 for size in tensor.dims):
         raise InputError(f"tensor {name}: negative size in its shape {shape_text(tensor.dims)}")
     if tensor.data_type == TensorProto.STRING:
@@ -95,7 +100,7 @@ def _claim(tensor: TensorProto) -> tuple[int, int, str]:
     if tensor.data_type in (TensorProto.COMPLEX64, TensorProto.COMPLEX128):
         elements *= 2
     elif bits in (2, 4):  # packed also in the int32 field
-        elements = math.ceil(elements * bits / 8)
+        elements = -(-elements * bits // 8)
     return elements, len(getattr(tensor, helper.tensor_dtype_to_field(tensor.data_type))), "values"
 
 

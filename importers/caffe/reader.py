@@ -161,7 +161,8 @@ def _values(blob: Any) -> np.ndarray:
     if not raw:
         raw, kind = blob.double_data, np.float64
     if raw:
-        return np.frombuffer(raw, kind, len(raw) // np.dtype(kind).itemsize).astype(np.float32)
+        with np.errstate(over="ignore"):  # doubles that no float32 holds are infinite
+            return np.frombuffer(raw, kind, len(raw) // np.dtype(kind).itemsize).astype(np.float32)
     # A writer may leave its numbers unpacked, one field each: valid protobuf, though Caffe itself never does.
     loose = message_class("UnpackedBlob").FromString(blob.SerializeToString())
     return np.array(loose.data or loose.double_data, np.float32)

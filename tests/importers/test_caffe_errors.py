@@ -113,6 +113,15 @@ def test_unknown_enumerated_type(tmp_path: Path) -> None:
         caffe.read(text, binary)
 
 
+def test_doubles_beyond_float32_are_infinite(tmp_path: Path) -> None:
+    text, binary = tiny_caffe.write(tmp_path, tiny_caffe.deploy(layer("PReLU"), IMAGE))
+    net = message_class("Net")()
+    slopes = np.array([1e300, 1, 1], "<f8").tobytes()
+    net.layer.add(name="out").blobs.add(double_data=slopes).shape.dim.extend([3])
+    binary.write_bytes(net.SerializeToString())
+    assert caffe.read(text, binary).graph.initializer
+
+
 def test_weights_of_one_axis_say_no_channels(tmp_path: Path) -> None:
     data = 'layer { name: "data" type: "Data" top: "data" transform_param { crop_size: 8 } }'
     text, binary = tmp_path / "net.prototxt", tmp_path / "net.caffemodel"

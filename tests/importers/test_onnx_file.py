@@ -102,7 +102,7 @@ def _with_weight(tmp_path: Path, tensor: TensorProto) -> Path:
     return tmp_path / "m.onnx"
 
 
-@pytest.mark.parametrize("dims", [[1 << 60], [1 << 31, 1 << 31, 1 << 31], [2], []])
+@pytest.mark.parametrize("dims", [[1 << 60], [1 << 31, 1 << 31, 1 << 31], [1 << 62] * 20, [2], []])
 @pytest.mark.parametrize("data_type", [TensorProto.FLOAT, TensorProto.INT4, TensorProto.BFLOAT16])
 @pytest.mark.parametrize("raw", [True, False])
 def test_a_tensor_that_claims_more_than_it_holds(tmp_path: Path, dims: list[int], data_type: int, raw: bool) -> None:
@@ -111,6 +111,11 @@ def test_a_tensor_that_claims_more_than_it_holds(tmp_path: Path, dims: list[int]
         tensor.raw_data = b"\0" * 40
     with pytest.raises(InputError, match=r"tensor w: its shape .* claims"):
         load(_with_weight(tmp_path, tensor))
+
+
+def test_more_axes_than_any_array_has(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="tensor w: has 1000 axes"):
+        load(_with_weight(tmp_path, TensorProto(data_type=TensorProto.FLOAT, dims=[1 << 62] * 1000)))
 
 
 def test_a_negative_size_is_an_error(tmp_path: Path) -> None:
