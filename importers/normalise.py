@@ -1,7 +1,7 @@
 """One shape for every graph, whoever wrote it: functions inlined, nodes sorted and named, constants as initializers.
 
 The engine relies on: nodes in topological order, each with a unique name; names that can be printed; every tensor made
-once; constants are initializers, which are not inputs; no local function unless it cannot be inlined; no MaxPool that
+once; constants are initializers, which are not inputs; no local function unless it cannot be inlined; no pool that
 onnxruntime would merge with a Pad.
 """
 

@@ -1,7 +1,8 @@
-"""Keeps onnxruntime from making one node of a Pad with zeros and the MaxPool behind it.
+"""Keeps onnxruntime from making one node of a Pad with zeros and the MaxPool or AveragePool behind it.
 
-Its optimiser (1.31 at least) does so, and the zeros become what MaxPool pads with: the lowest number. It looks past
-whatever it takes for idle, and stops at `auto_pad` and at a Concat of one tensor.
+Its optimiser (1.31 at least) does so, and the zeros become what MaxPool pads with: the lowest number. An AveragePool is
+then refused where the padding is as large as its window. The optimiser looks past whatever it takes for idle, and stops
+at `auto_pad` and at a Concat of one tensor.
 """
 
 from __future__ import annotations
@@ -16,18 +17,19 @@ from .walk import all_nodes, subgraphs
 
 # What can go from between the two: by the values of its constants, or because the next node undoes it.
 _IDLE = {"Identity", "Dropout", "Cast", "Transpose", "Expand", "Add", "Sub", "Mul", "Div", "Pad"}
+_POOLS = ("MaxPool", "AveragePool")
 _PAD_INPUTS = 3  # a Pad of some axes is never merged
 
 
 def keep_pads_apart(proto: onnx.ModelProto) -> None:
-    """Write every MaxPool that may read zeros of a Pad so that it stays what it is: the same values, in place."""
+    """Write every pool that may read zeros of a Pad so that it stays what it is: the same values, in place."""
     nodes = list(all_nodes(proto.graph.node))
     makers = {name: node for node in nodes for name in node.output if name and node.domain in STANDARD}
     taken = {name for node in nodes for name in node.output}
     bodies = [body for node in nodes for attribute in node.attribute for body in subgraphs(attribute)]
     for graph in (proto.graph, *bodies):
         for node in list(graph.node):
-            if node.op_type == "MaxPool" and node.domain in STANDARD and _reads_padding(node, makers):
+            if node.op_type in _POOLS and node.domain in STANDARD and _reads_padding(node, makers):
                 _keep_apart(graph, node, taken)
 
 
