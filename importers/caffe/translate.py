@@ -73,10 +73,10 @@ def _translate(net: InferenceNet, inputs: Mapping[str, tuple[Dim, ...]], declare
         writer = LayerWriter(layer, graph, [current[blob] for blob in layer.bottoms], outputs, declared_batch, masks)
         try:
             functions[layer.type](writer)
-        except (ValueError, ArithmeticError, IndexError, MemoryError) as error:
+        except (ValueError, ArithmeticError, IndexError, KeyError, MemoryError) as error:
             if isinstance(error, InputError):
                 raise
-            shapes = ", ".join(str(list(graph.shape(tensor))) for tensor in writer.inputs)
+            shapes = ", ".join(str(list(graph.shape(tensor))) for tensor in writer.inputs if tensor in graph)
             raise writer.error(f"does not fit its inputs of shape {shapes} ({error})") from error
         current.update(zip(layer.tops, outputs, strict=True))
     if not inputs:

@@ -170,6 +170,7 @@ def test_a_pooling_window_outside_the_image(tmp_path: Path) -> None:
         (layer("Split", ""), "layer out (Split)"),
         (layer("SoftmaxWithLoss", ""), "no layers left"),
         (layer("ReLU", top="out,more"), "nothing makes its output more"),
+        (layer("ReLU", top="a,b") + layer("Softmax", "b"), "layer out (Softmax): does not fit its inputs"),
         (layer("Pooling", pooling_param="kernel_size: 2 stride: 0"), "layer out (Pooling)"),
         ("", "found no layers"),
     ],
