@@ -18,8 +18,8 @@ import tiny_keras
 from onnxray.importers import load
 from onnxray.importers.errors import InputError
 
-CASES = int(os.environ.get("ONNXRAY_KERAS_CASES", "50"))
-SEED = int(os.environ.get("ONNXRAY_KERAS_SEED", "0"))
+CASES = int(os.environ.get("ONNXRAY_CASES", "50"))
+SEED = int(os.environ.get("ONNXRAY_SEED", "0"))
 BAR = 1e-4  # of the largest number
 # What may be refused, each by the name of its layer.
 REFUSALS = (

@@ -1,6 +1,6 @@
 """Random TensorFlow graphs against NumPy, operator by operator by definition: equal, or refused by name.
 
-ONNXRAY_TENSORFLOW_CASES=2000 draws more than a test run does, ONNXRAY_TENSORFLOW_SEED elsewhere;
+ONNXRAY_CASES=2000 draws more than a test run does, ONNXRAY_SEED elsewhere;
 ONNXRAY_TENSORFLOW_PYTHON names a Python that has TensorFlow, which then runs them too.
 """
 
@@ -15,8 +15,8 @@ from onnxray.importers.errors import InputError
 from tensorflow_cases import draw
 from tensorflow_runs import TENSORFLOW, disagreement, run_ours, run_tensorflow, write_for_tensorflow
 
-COUNT = int(os.environ.get("ONNXRAY_TENSORFLOW_CASES", "80"))
-SEED = int(os.environ.get("ONNXRAY_TENSORFLOW_SEED", "0"))
+COUNT = int(os.environ.get("ONNXRAY_CASES", "80"))
+SEED = int(os.environ.get("ONNXRAY_SEED", "0"))
 
 
 def test_random_graphs_are_the_same(tmp_path: Path) -> None:

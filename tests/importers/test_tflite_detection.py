@@ -16,7 +16,7 @@ from onnxray.importers.tflite.reader import read_network
 from onnxray.importers.tflite.translate import translate
 from tflite_writer import Op, T, constant, flexbuffers, model
 
-COUNT = int(os.environ.get("ONNXRAY_TFLITE_CASES", "40"))
+COUNT = int(os.environ.get("ONNXRAY_CASES", "40"))
 KIND = "CUSTOM TFLite_Detection_PostProcess"
 OPTIONS: dict[str, Any] = {
     "max_detections": 5,

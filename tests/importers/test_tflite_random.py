@@ -1,6 +1,6 @@
 """Random TensorFlow Lite networks against Google's interpreter: equal, or refused by name.
 
-ONNXRAY_TFLITE_CASES=2000 draws more than a test run does; ONNXRAY_TFLITE_SEED elsewhere.
+ONNXRAY_CASES=2000 draws more than a test run does; ONNXRAY_SEED elsewhere.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from tflite_movement_cases import MOVEMENTS
 from tflite_quantised_cases import draw_quantised
 from tflite_sequence_cases import SEQUENCES
 
-COUNT = int(os.environ.get("ONNXRAY_TFLITE_CASES", "50"))
-SEED = int(os.environ.get("ONNXRAY_TFLITE_SEED", "0"))
+COUNT = int(os.environ.get("ONNXRAY_CASES", "50"))
+SEED = int(os.environ.get("ONNXRAY_SEED", "0"))
 
 pytest.importorskip("ai_edge_litert") if not os.environ.get("CI") else None
 
