@@ -44,6 +44,9 @@ class Importer:
         return {name: given[name] for name in (*self.options, *self.needs) if given.get(name) is not None}
 
 
+_CUSTOM = FormatOption(dict, "Keras layers: what writes one that only you know, LAYER=module:function.")
+_OUTPUT_NAMES = FormatOption(str, "TensorFlow graphs: the nodes that are outputs, with commas.")
+
 IMPORTERS: dict[str, Importer] = {  # tried in this order: what has a magic number first
     "pytorch": Importer(
         "pytorch",
@@ -69,16 +72,23 @@ IMPORTERS: dict[str, Importer] = {  # tried in this order: what has a magic numb
         (".h5", ".hdf5", ".keras"),
         "is_keras",
         companion="architecture (JSON) of bare weights",
-        options={"custom": FormatOption(dict, "Keras: what writes a layer that only you know, LAYER=module:function.")},
+        options={"custom": _CUSTOM},
     ),
     "tensorflow": Importer(
         "tensorflow",
         (".pb", ".pbtxt", ".meta"),
         "is_tensorflow",
         options={
-            "output_names": FormatOption(str, "TensorFlow graphs: the nodes that are outputs, with commas."),
+            "output_names": _OUTPUT_NAMES,
             "signature": FormatOption(str, "SavedModels: which of their signatures or functions."),
         },
+        needs=("shapes", "size"),
+    ),
+    "tfjs": Importer(
+        "tfjs",
+        (".json",),
+        "is_tfjs",
+        options={"custom": _CUSTOM, "output_names": _OUTPUT_NAMES},
         needs=("shapes", "size"),
     ),
     "onnx": Importer("onnx_file", (".onnx",), "is_onnx"),

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from .keras.archive import is_archive
 from .pytorch.archive import kind_of
+from .tfjs.kinds import is_model_json
 from .wire import start_of_first, top_level_fields
 from .zip_members import members
 
@@ -59,7 +60,6 @@ _TEXT: tuple[tuple[str, Foreign], ...] = (
     (r"\[(net|network)\]", Foreign("a Darknet .cfg file")),
     (r"<\?xml[^>]*>\s*<net\s|<net\s", Foreign("an OpenVINO model")),
     (r"\{[^{]*\"nodes\"\s*:", Foreign("an MXNet symbol (.json)")),
-    (r"\{.*?\"(modelTopology|weightsManifest)\"", Foreign("a TensorFlow.js model")),
     (r"\{.*?\"class_name\"", Foreign("a Keras architecture (.json)", False, _WITH_WEIGHTS)),
     (r"(net|train_net)\s*:|base_lr\s*:", Foreign("a Caffe solver", False, "; pass the net it names")),
 )
@@ -67,7 +67,7 @@ _TEXT: tuple[tuple[str, Foreign], ...] = (
 
 def foreign_format(path: Path) -> Foreign | None:
     """What the file is when it is surely no format we import, else None."""
-    if kind_of(path) is not None or is_archive(path):  # zip and tar archives and pickles, too
+    if kind_of(path) is not None or is_archive(path) or is_model_json(path):  # zip and tar archives and pickles, too
         return None
     with path.open("rb") as file:
         head = file.read(_HEAD)

@@ -33,15 +33,20 @@ def run_oracle(
     inputs, list_, results = (folder / name for name in ("feeds.npz", "wanted.json", "results.npz"))
     np.savez(inputs, **feeds)  # type: ignore[arg-type]
     list_.write_text(json.dumps(wanted))
-    command = [python, "-P", *map(str, (script, *words, inputs, list_, results))]
+    run_command([python, "-P", script, *words, inputs, list_, results])
+    with np.load(results) as stored:
+        return {key: stored[key] for key in stored.files}
+
+
+def run_command(words: Sequence[object]) -> None:
+    """Raises InputError with what it said when it refuses, crashes or takes too long."""
+    command = [str(word) for word in words]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT, check=False)
     except OSError as error:
-        raise InputError(f"{python} cannot be started: {error.strerror}") from None
+        raise InputError(f"{command[0]} cannot be started: {error.strerror}") from None
     except subprocess.TimeoutExpired:
         raise InputError(f"it took longer than {_TIMEOUT} s") from None
     if done.returncode:
         reason = " ".join(done.stderr.split())[-_LONGEST:]
         raise InputError(reason if done.returncode > 0 else f"it crashed, signal {-done.returncode}")
-    with np.load(results) as stored:
-        return {key: stored[key] for key in stored.files}

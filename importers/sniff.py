@@ -104,6 +104,13 @@ def is_tensorflow(path: Path) -> bool:
     return kind_of_tensorflow(path) is not None
 
 
+def is_tfjs(path: Path) -> bool:
+    """A model.json of TensorFlow.js."""
+    from .tfjs.kinds import is_model_json
+
+    return is_model_json(path)
+
+
 def is_keras(path: Path) -> bool:
     """HDF5, or Keras 3's archive; what else is kept in HDF5 the reader tells."""
     from .keras.archive import is_archive

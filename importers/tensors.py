@@ -8,14 +8,14 @@ model's folder.
 from __future__ import annotations
 
 import math
-import stat
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from .data_files import data_file
 from .errors import InputError
 from .walk import all_tensors
 
@@ -117,7 +117,7 @@ def extent(tensor: TensorProto, folder: Path) -> Extent:
     entries = {entry.key: entry.value for entry in tensor.external_data}
     if any(isinstance(text, bytes) for entry in entries.items() for text in entry):  # not UTF-8: protobuf gives bytes
         raise InputError(f"tensor {tensor.name}: what it says of its external data is no text; the file is damaged")
-    path = _data_file(tensor.name, entries.get("location", ""), folder)
+    path = data_file(f"tensor {tensor.name}: external data", entries.get("location", ""), folder)
     size, needed = path.stat().st_size, raw_bytes(tensor)
     try:
         offset = int(entries.get("offset", 0))
@@ -135,26 +135,6 @@ def extent(tensor: TensorProto, folder: Path) -> Extent:
             "the data file is truncated, or not the model's"
         )
     return Extent(path, offset, length)
-
-
-def _data_file(tensor: str, location: str, folder: Path) -> Path:
-    windows, posix = PureWindowsPath(location), PurePosixPath(location)
-    if not location or windows.drive or windows.root or posix.root or ".." in (*windows.parts, *posix.parts):
-        raise InputError(
-            f"tensor {tensor}: external data must be a file inside the model's folder, found {location!r}; refused"
-        )
-    try:
-        path = (folder / location).resolve(strict=True)
-        mode = path.stat().st_mode
-    except (OSError, RuntimeError, ValueError):
-        raise InputError(
-            f"tensor {tensor}: its external data file {location!r} is missing; it belongs in {folder}"
-        ) from None
-    if not path.is_relative_to(folder.resolve()):
-        raise InputError(f"tensor {tensor}: external data {location!r} is a link out of the model's folder; refused")
-    if not stat.S_ISREG(mode):
-        raise InputError(f"tensor {tensor}: external data {location!r} is not a regular file; refused")
-    return path
 
 
 def embed_external(graph: onnx.GraphProto, folder: Path) -> tuple[Path, ...]:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ..certificate import Reference
     from ..input_spec import InputSpec
     from .custom import Custom
+    from .source import Source
 
 
 def read(path: Path, companion: Path | None, custom: Custom | None = None) -> onnx.ModelProto:
@@ -23,19 +24,26 @@ def read(path: Path, companion: Path | None, custom: Custom | None = None) -> on
 
     Raises InputError when the file is damaged, holds no architecture, or layers that cannot be translated (all named).
     """
-    from ..errors import InputError
-    from ..input_spec import write_input_spec
     from ..provenance import write_source
     from .source import open_source
-    from .translate import translate
 
     with open_source(path, companion, custom) as source:
-        try:
-            proto = translate(source).proto
-        except InputError as error:
-            raise InputError(f"{path}: {error}") from None
-    write_input_spec(proto, _input_spec(proto))
+        proto = converted(source)
     write_source(proto, source.files, "keras")
+    return proto
+
+
+def converted(source: Source) -> onnx.ModelProto:
+    """An opened model as ONNX, with what is known of its images. Raises InputError as `read` does."""
+    from ..errors import InputError
+    from ..input_spec import write_input_spec
+    from .translate import translate
+
+    try:
+        proto = translate(source).proto
+    except InputError as error:
+        raise InputError(f"{source.files[0]}: {error}") from None
+    write_input_spec(proto, _input_spec(proto))
     return proto
 
 

@@ -1,7 +1,8 @@
 """Runs a Keras model in Keras, in a process of its own: a framework is no part of this program.
 
 Started by path, so that it imports nothing of ours:
-python keras_process.py MODEL ARCHITECTURE FEEDS.npz WANTED.json RESULTS.npz    (ARCHITECTURE: "" where MODEL has it)
+python keras_process.py MODEL ARCHITECTURE FEEDS.npz WANTED.json RESULTS.npz    (ARCHITECTURE: "" where MODEL has it;
+MODEL: .npz where it is arrays "LAYER:0", "LAYER:1" …)
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -43,9 +45,36 @@ def main(model: str, architecture: str, feeds: str, wanted: str, results: str) -
 def _load(keras: Any, model: str, architecture: str) -> Any:
     if not architecture:
         return keras.models.load_model(model, compile=False, safe_mode=True)
+    if model.endswith(".npz"):
+        return _from_arrays(json.loads(Path(architecture).read_text()), model)
     network = keras.models.model_from_json(Path(architecture).read_text())
     network.load_weights(model)
     return network
+
+
+def _from_arrays(architecture: Any, file: str) -> Any:
+    """A model of Keras 2's words, as JSON alone has them: Keras 3 reads those of `.h5` files so."""
+    from keras.src.legacy.saving.saving_utils import model_from_config
+
+    network = model_from_config(architecture)
+    _set_weights(network, file)
+    return network
+
+
+def _set_weights(network: Any, file: str) -> None:
+    layers = dict(_layers(network, ""))
+    with np.load(file) as stored:
+        names = dict.fromkeys(key.rpartition(":")[0] for key in stored.files)
+        for name in names:
+            count = sum(key.rpartition(":")[0] == name for key in stored.files)
+            layers[name].set_weights([stored[f"{name}:{index}"] for index in range(count)])
+
+
+def _layers(network: Any, prefix: str) -> Iterator[tuple[str, Any]]:
+    """(path, layer), those of models within it too."""
+    for layer in network.layers:
+        yield prefix + layer.name, layer
+        yield from _layers(layer, f"{prefix}{layer.name}/") if hasattr(layer, "layers") else ()
 
 
 def _tensors(network: Any, wanted: list[tuple[str, int, int]]) -> dict[int, Any]:

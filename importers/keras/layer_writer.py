@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from onnx import TensorProto
@@ -16,7 +16,6 @@ from onnx import TensorProto
 from ..channels_last import ChannelsLast, axis_first, channels_first
 from ..errors import InputError
 from ..graph_builder import Dim, GraphBuilder
-from .hdf5 import Hdf5
 from .network import Layer, Network
 from .upgrade import Config
 
@@ -33,13 +32,20 @@ class TensorName(str):
     __slots__ = ()
 
 
+class Arrays(Protocol):
+    """Where the weights are kept."""
+
+    def read(self, path: str) -> np.ndarray:
+        """An array, float32. Raises InputError when the file does not hold it whole."""
+
+
 @dataclass(eq=False)
 class Scope:
     """What the layers of one translation share."""
 
     graph: GraphBuilder
     tensors: ChannelsLast
-    file: Hdf5
+    file: Arrays
     version: int  # major version of the Keras that wrote the file
     flipped: bool  # whether kernels are those of Theano, which convolves with them turned round
     run: Callable[[Network, Sequence[str]], list[str]]  # a model on tensors: its outputs

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -19,7 +21,7 @@ from ..provenance import SEED
 from .custom import Custom
 from .hdf5_objects import MAGIC
 from .network import Network
-from .source import open_source
+from .source import Source, open_source
 from .translate import Place, translate
 
 _PROCESS = Path(__file__).with_name("keras_process.py")
@@ -39,15 +41,35 @@ def reference(
         raise InputError("comparing with Keras itself needs it; install it with: pip install keras")
     with open_source(path, companion, custom) as source:
         places = dict(translate(source).places)
-        feeds = _feeds(proto, source.network)
-        turned = [len(value.shape) == 4 and places[name].channels_first for name, value in feeds.items()]
-    given = [value.transpose(to_last(4)) if turn else value for value, turn in zip(feeds.values(), turned, strict=True)]
+        feeds = sample_feeds(proto, source.network)
+    given = list(in_keras(feeds, places).values())
     wanted = {name: places[name] for name in names if name in places}
     values = _run(path, companion, given, wanted)
     return Reference(f"Keras {version('keras')} on torch", "the original file", feeds, values)
 
 
-def _feeds(proto: onnx.ModelProto, network: Network) -> dict[str, np.ndarray]:
+def run_from_parts(
+    architecture: Mapping[str, Any], source: Source, given: Sequence[np.ndarray], wanted: Mapping[str, Place]
+) -> tuple[str, dict[str, np.ndarray]]:
+    """What is computing, and what it makes of a model that no file of Keras' holds, as `reference` has it.
+
+    Raises InputError where Keras is not installed, or cannot run it.
+    """
+    if find_spec("keras") is None:
+        raise InputError("comparing with Keras itself needs it; install it with: pip install keras")
+    with tempfile.TemporaryDirectory() as folder:
+        model, companion = Path(folder) / "weights.npz", Path(folder) / "architecture.json"
+        companion.write_text(json.dumps(architecture))
+        arrays = {
+            f"{layer.path}:{number}": source.weights.read(path)
+            for layer in source.network.walk()
+            for number, path in enumerate(layer.weights.values())
+        }
+        np.savez(model, **arrays)  # type: ignore[arg-type]
+        return f"Keras {version('keras')} on torch", _run(model, companion, given, wanted)
+
+
+def sample_feeds(proto: onnx.ModelProto, network: Network) -> dict[str, np.ndarray]:
     """Seeded noise; small whole numbers where rows are looked up."""
     generator = np.random.default_rng(SEED)
     rows = dict(_embedded(network))
@@ -82,7 +104,7 @@ def _run(
     except InputError as error:
         raise InputError(f"Keras cannot run this file ({error})") from None
     return {
-        name: _in_graph(found[str(number)], place)
+        name: in_graph(found[str(number)], place)
         for number, (name, place) in enumerate(wanted.items())
         if str(number) in found
     }
@@ -90,6 +112,8 @@ def _run(
 
 def _with_suffix(path: Path, companion: Path | None, folder: Path) -> Path:
     """The file under a name by which Keras knows what it is."""
+    if path.suffix == ".npz":
+        return path
     with path.open("rb") as file:
         is_hdf5 = file.read(len(MAGIC)) == MAGIC
     suffix = (".weights.h5" if companion else ".h5") if is_hdf5 else ".keras"
@@ -98,5 +122,14 @@ def _with_suffix(path: Path, companion: Path | None, folder: Path) -> Path:
     return link
 
 
-def _in_graph(value: np.ndarray, place: Place) -> np.ndarray:
+def in_keras(feeds: Mapping[str, np.ndarray], places: Mapping[str, Place]) -> dict[str, np.ndarray]:
+    """Values of graph inputs with their axes as the file has them."""
+    return {
+        name: value.transpose(to_last(4)) if value.ndim == 4 and places[name].channels_first else value
+        for name, value in feeds.items()
+    }
+
+
+def in_graph(value: np.ndarray, place: Place) -> np.ndarray:
+    """A tensor of Keras with its axes as the graph has them."""
     return value.transpose(to_first(value.ndim)) if place.channels_first and value.ndim > 2 else value

@@ -13,6 +13,7 @@ from .archive import open_archive, parse_json
 from .custom import Custom, LayerFunction, custom_functions
 from .hdf5 import Hdf5, open_hdf5
 from .hdf5_objects import MAGIC
+from .layer_writer import Arrays
 from .network import Network, parse_network
 from .supported import check_types
 from .upgrade import major_version
@@ -26,7 +27,7 @@ class Source:
     """What an import starts from."""
 
     network: Network
-    weights: Hdf5
+    weights: Arrays
     version: int  # major version of the Keras that wrote it
     flipped: bool  # whether Theano's kernels are in it
     files: tuple[Path, ...]
@@ -77,11 +78,20 @@ def _source(
     files: tuple[Path, ...],
     custom: Custom,
 ) -> Source:
+    network, functions = parsed(architecture, where, custom)
+    attach_weights(network, weights)
+    return Source(network, weights, major_version(version), backend == "theano", files, functions)
+
+
+def parsed(architecture: Any, where: str, custom: Custom) -> tuple[Network, dict[str, LayerFunction]]:
+    """The network, and the functions of the user's for layers of it, by their path.
+
+    Raises InputError when it is damaged, or has layers that nothing here can write.
+    """
     network = parse_network(architecture, where)
     functions = custom_functions(network, custom)
     check_types(network, functions)
-    attach_weights(network, weights)
-    return Source(network, weights, major_version(version), backend == "theano", files, functions)
+    return network, functions
 
 
 def _without_architecture(path: Path, weights: Hdf5) -> str:

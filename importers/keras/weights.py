@@ -7,7 +7,7 @@ version); and one group a layer, called after its class and counted, arrays by n
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -34,9 +34,63 @@ def attach_weights(network: Network, file: Hdf5) -> None:
             wrong += _attach_named(layer, file, group, name if name in known else None)
     else:
         _attach_numbered(network, file, "", wrong)
+    _refuse(wrong, file.where)
+
+
+def attach_listed(network: Network, names: Sequence[str], where: str) -> None:
+    """Likewise from one list of names, such as "conv1/kernel": each names its layer, which has them in order.
+
+    Raises InputError when a layer has other weights than its type asks for, or one is no layer's.
+    """
+    leaves = list(_layers(network))
+    owners = {text: leaf for of_parts in (True, False) for leaf in leaves for text in _called(leaf, of_parts)}
+    own: dict[int, list[str]] = {}
+    wrong = []
+    for name in names:
+        leaf = _owner(name.split("/")[:-1], owners)
+        if leaf is None:
+            wrong.append(f"{name} is of none of the layers")
+        else:
+            own.setdefault(id(leaf), []).append(name)
+    for leaf in leaves:
+        paths = own.get(id(leaf), [])
+        roles = layer_roles(leaf, len(paths))
+        wrong += _attach(leaf, roles, paths) or [
+            f"{path} is listed where {_what(leaf)} expects {role.name}"
+            for role, path in zip(roles, paths, strict=False)
+            if not _may_be(role, path)
+        ]
+    _refuse(wrong, where)
+
+
+def _layers(network: Network) -> Iterator[Layer]:
+    """Every layer that has weights of its own, those of models within it too."""
+    for layer in network.layers.values():
+        model = _model_in(layer)
+        if model is None:
+            yield layer
+        elif model.inner is not None:
+            yield from _layers(model.inner)
+
+
+def _called(leaf: Layer, of_parts: bool) -> Iterator[str]:
+    """What stands for a layer in the names of its weights; `of_parts`: for what it wraps."""
+    for part in leaf.wrapped if of_parts else (leaf,):
+        name = part.path.rpartition("/")[2]
+        yield from (f"forward_{name}", f"backward_{name}") if of_parts else ()
+        yield from (name, part.path)
+
+
+def _owner(parts: Sequence[str], owners: Mapping[str, Layer]) -> Layer | None:
+    """The layer that a path names: of its spans the one that ends last, and of those the longest."""
+    spans = ("/".join(parts[start:end]) for end in range(len(parts), 0, -1) for start in range(end))
+    return next((owners[span] for span in spans if span in owners), None)
+
+
+def _refuse(wrong: Sequence[str], where: str) -> None:
     if wrong:
         more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
-        raise InputError(f"{file.where}: the weights do not fit the architecture: {'; '.join(wrong[:3])}{more}")
+        raise InputError(f"{where}: the weights do not fit the architecture: {'; '.join(wrong[:3])}{more}")
 
 
 def _attach_named(layer: Layer, file: Hdf5, group: str, name: str | None) -> list[str]:

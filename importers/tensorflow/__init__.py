@@ -10,6 +10,7 @@ import onnx
 
 if TYPE_CHECKING:
     from ..certificate import Reference
+    from .network import Network
 
 
 def read(
@@ -25,16 +26,28 @@ def read(
 
     Raises InputError when the file is damaged or uses operators that are not known, all of which are named.
     """
-    from ..errors import InputError
-    from ..input_spec import checked, write_input_spec
     from ..provenance import write_source
     from .kinds import graph_file
+    from .source import open_network
+
+    proto = converted(open_network(path, output_names, signature), path, shapes, size)
+    write_source(proto, [graph_file(path)], "tensorflow")
+    return proto
+
+
+def converted(
+    network: Network,
+    path: Path,  # for messages
+    shapes: Mapping[str, Sequence[int]] | None = None,
+    size: Any = None,
+) -> onnx.ModelProto:
+    """An opened network as ONNX, with what is known of its images. Raises InputError as `read` does."""
+    from ..errors import InputError
+    from ..input_spec import checked, write_input_spec
     from .open_batch import open_inputs, with_open_batch
     from .preprocessing import input_spec
-    from .source import open_network
     from .translate import translate
 
-    network = open_network(path, output_names, signature)
     try:
         pixels = checked({"size": size}).get("size")
         proto, first = with_open_batch(
@@ -43,7 +56,6 @@ def read(
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     write_input_spec(proto, input_spec(proto, first))
-    write_source(proto, [graph_file(path)], "tensorflow")
     return proto
 
 

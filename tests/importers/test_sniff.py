@@ -28,6 +28,7 @@ from PIL import Image
         ("models/caffe/cifar10_quick/cifar10_quick_deploy.prototxt", "caffe"),
         ("models/keras_h5/fer_mini_xception/emotion_model.hdf5", "keras"),
         ("models/tflite/fer_mini_xception/emotion_model_quantized.tflite", "tflite"),
+        ("models/tfjs/upscaler_esrgan_slim_x2/model.json", "tfjs"),
         ("models/pytorch_pickled_module/mnist_cnn/model.pth", "pytorch"),
         ("models/pytorch_state_dict/facenet_mtcnn/pnet.pt", "pytorch"),
         ("models/derived/resnet20_cifar10.pt2", "pytorch"),
@@ -50,7 +51,6 @@ FOREIGN = {
     "models/ncnn/ultraface_rfb320/RFB-320.param": "an NCNN .param file",
     "models/ncnn/squeezenet_v1.1/squeezenet_v1.1.bin": "NCNN weights (.bin, fp16)",
     "models/paddle/ppocr_v2_cls/inference.pdmodel": "a PaddlePaddle program",
-    "models/tfjs/upscaler_esrgan_slim_x2/model.json": "a TensorFlow.js model",
 }
 
 

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from ...tflite.operator_writer import OperatorWriter
-from ...tflite.operators.activation import clipped, leaky_relu, log_softmax, reciprocal_root, square, unary
+from ...tflite.operators.activation import clipped, leaky_relu, log_softmax, prelu, reciprocal_root, square, unary
 
 
 def softmax(op: OperatorWriter) -> None:
@@ -87,6 +87,7 @@ OPERATORS = {
     "Selu": partial(unary, onnx_op="Selu", **_SELU),
     "Relu6": partial(clipped, low=0, high=6),
     "LeakyRelu": leaky_relu,
+    "Prelu": prelu,  # of TensorFlow.js
     "Rsqrt": reciprocal_root,
     "Square": square,
     "Log1p": partial(shifted, onnx_op="Log", before=1.0),
