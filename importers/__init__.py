@@ -91,6 +91,13 @@ IMPORTERS: dict[str, Importer] = {  # tried in this order: what has a magic numb
         options={"custom": _CUSTOM, "output_names": _OUTPUT_NAMES},
         needs=("shapes", "size"),
     ),
+    "paddle": Importer(
+        "paddle",
+        (".pdmodel", ".pdiparams"),
+        "is_paddle",
+        companion="pdmodel or pdiparams",
+        needs=("shapes", "size"),
+    ),
     "onnx": Importer("onnx_file", (".onnx",), "is_onnx"),
     "caffe": Importer("caffe", (".caffemodel", ".prototxt"), "is_caffe", companion="prototxt or caffemodel"),
 }

@@ -11,7 +11,7 @@ from pathlib import Path
 from .keras.archive import is_archive
 from .pytorch.archive import kind_of
 from .tfjs.kinds import is_model_json
-from .wire import start_of_first, top_level_fields
+from .wire import top_level_fields
 from .zip_members import members
 
 _HEAD = 1 << 12  # bytes
@@ -51,6 +51,7 @@ _MAGIC: tuple[tuple[int, bytes, Foreign], ...] = (
     (0, b"\x7fELF", Foreign("a program", False)),
     (257, b"ustar", Foreign("a tar archive", False, "; unpack it first")),
 )
+_OLDER_FORM = "; save it as .pdmodel: with FLAGS_enable_pir_api=0 set, paddle.jit.save writes that"
 _WITH_WEIGHTS = "; pass the file of its weights and name this one with --companion"
 # Text formats: a pattern at the start of the file (comments and blank lines skipped).
 _TEXT: tuple[tuple[str, Foreign], ...] = (
@@ -59,6 +60,7 @@ _TEXT: tuple[tuple[str, Foreign], ...] = (
     (r"7767517\s", Foreign("an NCNN .param file")),
     (r"\[(net|network)\]", Foreign("a Darknet .cfg file")),
     (r"<\?xml[^>]*>\s*<net\s|<net\s", Foreign("an OpenVINO model")),
+    (r"\{\s*\"base_code\"\s*:\s*\{[^}]*\"pir\"", Foreign("a PaddlePaddle 3 program (PIR, .json)", advice=_OLDER_FORM)),
     (r"\{[^{]*\"nodes\"\s*:", Foreign("an MXNet symbol (.json)")),
     (r"\{.*?\"class_name\"", Foreign("a Keras architecture (.json)", False, _WITH_WEIGHTS)),
     (r"(net|train_net)\s*:|base_lr\s*:", Foreign("a Caffe solver", False, "; pass the net it names")),
@@ -111,11 +113,9 @@ def _text(path: Path, head: bytes) -> Foreign | None:
 def _protobuf(path: Path, head: bytes) -> Foreign | None:
     """Other frameworks' bare protobuf files, told by their top-level fields (number, wire type)."""
     fields = top_level_fields(path)
-    kinds, nested = fields.keys(), start_of_first(head)
+    kinds = fields.keys()
     if {(1, 0), (2, 2)} <= kinds and any(number >= 200 for number, _ in kinds):
         return Foreign("a Core ML model")  # specificationVersion, description, then the network's own number
-    if nested[:1] == b"\x08" and nested[2:3] == b"\x10" and kinds <= {(1, 2), (4, 2), (5, 2)}:
-        return Foreign("a PaddlePaddle program")  # blocks that start with their index and their parent's
     if {(1, 0), (2, 0), (3, 0), (4, 0)} <= kinds and kinds & {(5, 2), (5, 5)}:
         return Foreign("a Caffe mean image (.binaryproto)", False, "; pass the network's caffemodel or prototxt")
     return None

@@ -12,6 +12,7 @@ from pathlib import Path
 from . import IMPORTERS
 from .errors import InputError
 from .foreign import foreign_format
+from .paddle.files import is_program, is_weights, program_file
 from .tensorflow.kinds import graph_file
 from .tensorflow.kinds import kind_of as kind_of_tensorflow
 from .wire import BYTES, VARINT, top_level_fields
@@ -27,10 +28,11 @@ def recognise(path: Path) -> str:
     Raises InputError when the file is missing, empty, a folder (but a SavedModel's or a checkpoint's) or of a format
     we cannot import (named, if known).
     """
-    file = graph_file(path)
-    _check_readable(file)
-    if file != path:
-        return "tensorflow"
+    for name, file in (("paddle", program_file(path)), ("tensorflow", graph_file(path))):
+        if file != path:
+            _check_readable(file)
+            return name
+    _check_readable(path)
     foreign = foreign_format(path)
     if foreign is None:
         for name, importer in IMPORTERS.items():
@@ -109,6 +111,11 @@ def is_tfjs(path: Path) -> bool:
     from .tfjs.kinds import is_model_json
 
     return is_model_json(path)
+
+
+def is_paddle(path: Path) -> bool:
+    """A program, or weights in one file."""
+    return is_program(path) or is_weights(path)
 
 
 def is_keras(path: Path) -> bool:

@@ -31,6 +31,8 @@ from PIL import Image
         ("models/tfjs/upscaler_esrgan_slim_x2/model.json", "tfjs"),
         ("models/pytorch_pickled_module/mnist_cnn/model.pth", "pytorch"),
         ("models/pytorch_state_dict/facenet_mtcnn/pnet.pt", "pytorch"),
+        ("models/paddle/ppocr_v2_cls/inference.pdmodel", "paddle"),
+        ("models/paddle/ppocr_v2_cls/inference.pdiparams", "paddle"),
         ("models/derived/resnet20_cifar10.pt2", "pytorch"),
         ("models/torchscript/mnist_scripted/model_scripted.pt", "pytorch"),
         ("models/tf_frozen_pb/deeplab_dm05_portrait/frozen_inference_graph.pb", "tensorflow"),
@@ -50,7 +52,6 @@ FOREIGN = {
     "models/mxnet/mtcnn/det1-symbol.json": "an MXNet symbol (.json)",
     "models/ncnn/ultraface_rfb320/RFB-320.param": "an NCNN .param file",
     "models/ncnn/squeezenet_v1.1/squeezenet_v1.1.bin": "NCNN weights (.bin, fp16)",
-    "models/paddle/ppocr_v2_cls/inference.pdmodel": "a PaddlePaddle program",
 }
 
 
