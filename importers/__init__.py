@@ -98,6 +98,7 @@ IMPORTERS: dict[str, Importer] = {  # tried in this order: what has a magic numb
         companion="pdmodel or pdiparams",
         needs=("shapes", "size"),
     ),
+    "coreml": Importer("coreml", (".mlmodel",), "is_coreml"),
     "onnx": Importer("onnx_file", (".onnx",), "is_onnx"),
     "caffe": Importer("caffe", (".caffemodel", ".prototxt"), "is_caffe", companion="prototxt or caffemodel"),
 }

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+from .coreml.kinds import NEURAL_NETWORKS, PROGRAM, is_core_ml
 from .keras.archive import is_archive
 from .pytorch.archive import kind_of
 from .tfjs.kinds import is_model_json
@@ -114,8 +115,17 @@ def _protobuf(path: Path, head: bytes) -> Foreign | None:
     """Other frameworks' bare protobuf files, told by their top-level fields (number, wire type)."""
     fields = top_level_fields(path)
     kinds = fields.keys()
-    if {(1, 0), (2, 2)} <= kinds and any(number >= 200 for number, _ in kinds):
-        return Foreign("a Core ML model")  # specificationVersion, description, then the network's own number
+    if is_core_ml(kinds):
+        return _core_ml(kinds)
     if {(1, 0), (2, 0), (3, 0), (4, 0)} <= kinds and kinds & {(5, 2), (5, 5)}:
         return Foreign("a Caffe mean image (.binaryproto)", False, "; pass the network's caffemodel or prototxt")
     return None
+
+
+def _core_ml(kinds: Collection[tuple[int, int]]) -> Foreign | None:
+    """None for neural networks, which are imported."""
+    if NEURAL_NETWORKS & set(kinds):
+        return None
+    if PROGRAM in kinds:
+        return Foreign("a Core ML program (mlprogram; of Core ML, neural networks are imported)")
+    return Foreign("a Core ML model that is no single neural network")

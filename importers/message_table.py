@@ -71,7 +71,7 @@ class MessageTable:
                 enum.value.add(name=word, number=int(number))
         for name, fields in self._messages.items():
             message = file.message_type.add(name=name)
-            for line in fields.split(","):
+            for line in filter(None, fields.split(",")):
                 self._add_field(message, *line.split())
         pool = descriptor_pool.DescriptorPool()
         pool.Add(file)

@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 
 from . import IMPORTERS
+from .coreml.kinds import NEURAL_NETWORKS, PACKAGE, is_core_ml
 from .errors import InputError
 from .foreign import foreign_format
 from .paddle.files import is_program, is_weights, program_file
@@ -68,6 +69,8 @@ def _inside(folder: Path) -> str:
     """What is worth saying about a folder: the model files in it."""
     suffixes = {suffix for importer in IMPORTERS.values() for suffix in importer.suffixes}
     models = sorted(entry.name for entry in folder.iterdir() if entry.suffix in suffixes)[:3]
+    if (folder / PACKAGE).is_file():
+        models = [PACKAGE]
     return f"; did you mean {', '.join(models)} in it?" if models else ""
 
 
@@ -93,6 +96,12 @@ def is_pytorch(path: Path) -> bool:
     from .pytorch.archive import kind_of
 
     return kind_of(path) is not None
+
+
+def is_coreml(path: Path) -> bool:
+    """A model of Core ML that is a neural network."""
+    kinds = top_level_fields(path).keys()
+    return is_core_ml(kinds) and bool(kinds & NEURAL_NETWORKS)
 
 
 def is_tflite(path: Path) -> bool:

@@ -34,6 +34,7 @@ from PIL import Image
         ("models/paddle/ppocr_v2_cls/inference.pdmodel", "paddle"),
         ("models/paddle/ppocr_v2_cls/inference.pdiparams", "paddle"),
         ("models/derived/resnet20_cifar10.pt2", "pytorch"),
+        ("models/coreml/sinet_portrait/SINet.mlmodel", "coreml"),
         ("models/torchscript/mnist_scripted/model_scripted.pt", "pytorch"),
         ("models/tf_frozen_pb/deeplab_dm05_portrait/frozen_inference_graph.pb", "tensorflow"),
         ("models/tf_saved_model/ppseg_lite_portrait/saved_model/saved_model.pb", "tensorflow"),
@@ -46,7 +47,6 @@ def test_models_are_recognised_whatever_their_name(shared, tmp_path: Path, name:
 
 
 FOREIGN = {
-    "models/coreml/sinet_portrait/SINet.mlmodel": "a Core ML model",
     "models/darknet/yolo-fastest-1.1/yolo-fastest-1.1.cfg": "a Darknet .cfg file",
     "models/mxnet/mtcnn/det1-0001.params": "an MXNet .params file",
     "models/mxnet/mtcnn/det1-symbol.json": "an MXNet symbol (.json)",
