@@ -99,6 +99,14 @@ IMPORTERS: dict[str, Importer] = {  # tried in this order: what has a magic numb
         needs=("shapes", "size"),
     ),
     "coreml": Importer("coreml", (".mlmodel",), "is_coreml"),
+    "darknet": Importer(
+        "darknet",
+        (".cfg", ".weights"),
+        "is_darknet",
+        companion="cfg or weights",
+        options={"first_layers": FormatOption(str, "Darknet: so many layers only, as for weights of a backbone.")},
+        needs=("size",),
+    ),
     "onnx": Importer("onnx_file", (".onnx",), "is_onnx"),
     "caffe": Importer("caffe", (".caffemodel", ".prototxt"), "is_caffe", companion="prototxt or caffemodel"),
 }

@@ -59,7 +59,6 @@ _TEXT: tuple[tuple[str, Foreign], ...] = (
     (r"version https://git-lfs", Foreign("a Git LFS pointer, not the file itself", False, "; run: git lfs pull")),
     (r"<!doctype html|<html", Foreign("an HTML page (a download that failed?)", False)),
     (r"7767517\s", Foreign("an NCNN .param file")),
-    (r"\[(net|network)\]", Foreign("a Darknet .cfg file")),
     (r"<\?xml[^>]*>\s*<net\s|<net\s", Foreign("an OpenVINO model")),
     (r"\{\s*\"base_code\"\s*:\s*\{[^}]*\"pir\"", Foreign("a PaddlePaddle 3 program (PIR, .json)", advice=_OLDER_FORM)),
     (r"\{[^{]*\"nodes\"\s*:", Foreign("an MXNet symbol (.json)")),

@@ -1,7 +1,7 @@
 """Runs a network in OpenCV, in a process of its own: OpenCV is known to crash on networks it does not expect.
 
 Started by path, so that it imports nothing but OpenCV and NumPy:
-python opencv_process.py caffe|tensorflow FILE … FEEDS.npz LAYERS.json RESULTS.npz
+python opencv_process.py caffe|darknet|tensorflow FILE … FEEDS.npz LAYERS.json RESULTS.npz
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy as np
 REFUSED = 3  # exit code when OpenCV raises
 READERS: dict[str, Callable[..., cv2.dnn.Net]] = {
     "caffe": cv2.dnn.readNetFromCaffe,
+    "darknet": cv2.dnn.readNetFromDarknet,
     "tensorflow": cv2.dnn.readNetFromTensorflow,
 }
 

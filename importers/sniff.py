@@ -7,6 +7,7 @@ ModelProto has a `graph` (7) and an `opset_import` (8); a Caffe NetParameter has
 from __future__ import annotations
 
 import re
+import struct
 from pathlib import Path
 
 from . import IMPORTERS
@@ -20,6 +21,7 @@ from .wire import BYTES, VARINT, top_level_fields
 
 _TEXT_HEAD = 1 << 16  # bytes
 _LAYER = re.compile(r"^\s*layers?\s*:?\s*\{", re.MULTILINE)
+_DARKNET = re.compile(r"(?:[^\S\n]*(?:[#;][^\n]*)?\n)*+[^\S\n]*\[\s*net(work)?\s*\]", re.IGNORECASE)
 _ONNX_HEAD = {(1, VARINT), (2, BYTES), (3, BYTES), (4, BYTES), (5, VARINT), (6, BYTES)}
 
 
@@ -125,6 +127,16 @@ def is_tfjs(path: Path) -> bool:
 def is_paddle(path: Path) -> bool:
     """A program, or weights in one file."""
     return is_program(path) or is_weights(path)
+
+
+def is_darknet(path: Path) -> bool:
+    """A cfg, or weights: three small numbers (0, a minor version, a revision) and a count of images."""
+    with path.open("rb") as file:
+        head = file.read(_TEXT_HEAD)
+    if len(head) < 16 or b"\0" not in head:
+        return _DARKNET.match(head.decode("utf-8-sig", "ignore")) is not None
+    major, minor, revision = struct.unpack_from("<3i", head)
+    return major == 0 and 0 < minor < 100 and 0 <= revision < 1000
 
 
 def is_keras(path: Path) -> bool:

@@ -10,8 +10,6 @@ import re
 import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
-from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +18,8 @@ import onnx
 from google.protobuf import text_format
 
 from ..certificate import Reference
-from ..errors import InputError, MissingExtra
+from ..errors import InputError
+from ..opencv_version import opencv_version
 from ..oracle_process import OPENCV, run_oracle
 from .inference_net import InferenceNet
 from .reader import Layer
@@ -29,15 +28,13 @@ from .source import Source, open_source
 from .translate import output_names
 from .wire_schema import message_class
 
-_PACKAGES = ("opencv-python-headless", "opencv-python", "opencv-contrib-python-headless", "opencv-contrib-python")
-
 
 def reference(path: Path, companion: Path | None, proto: onnx.ModelProto, names: Sequence[str]) -> Reference:
     """Blobs of the same network, by tensor name, as OpenCV computes them.
 
     Raises MissingExtra without OpenCV 4 and InputError when it can read neither the files nor our version of them.
     """
-    opencv = _opencv_version()
+    opencv = opencv_version("comparing with an independent Caffe reader")
     source = open_source(path, companion)
     feeds = sample_inputs(proto, source.net)
     reasons = []
@@ -54,22 +51,6 @@ def reference(path: Path, companion: Path | None, proto: onnx.ModelProto, names:
             return Reference(f"OpenCV {opencv}", reads, feeds, values)
     reason = reasons[0] if reasons else "it computes its first layers otherwise than Caffe"
     raise InputError(f"OpenCV {opencv} cannot run this network ({reason})")
-
-
-def _opencv_version() -> str:
-    if find_spec("cv2") is None:
-        raise MissingExtra("comparing with an independent Caffe reader", "verify")
-    for package in (
-        "opencv-python-headless",
-        "opencv-python",
-        "opencv-contrib-python",
-        "opencv-contrib-python-headless",
-    ):
-        try:
-            return version(package)
-        except PackageNotFoundError:
-            continue
-    return "of unknown version"
 
 
 class _Attempts:

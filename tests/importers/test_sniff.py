@@ -47,7 +47,6 @@ def test_models_are_recognised_whatever_their_name(shared, tmp_path: Path, name:
 
 
 FOREIGN = {
-    "models/darknet/yolo-fastest-1.1/yolo-fastest-1.1.cfg": "a Darknet .cfg file",
     "models/mxnet/mtcnn/det1-0001.params": "an MXNet .params file",
     "models/mxnet/mtcnn/det1-symbol.json": "an MXNet symbol (.json)",
     "models/ncnn/ultraface_rfb320/RFB-320.param": "an NCNN .param file",

@@ -1,0 +1,87 @@
+"""OpenCV's own Darknet reader as the independent witness of the parity certificate."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import onnx
+
+from ..certificate import Reference
+from ..errors import InputError
+from ..opencv_version import opencv_version
+from ..oracle_process import OPENCV, run_oracle
+from ..sample_inputs import sample_inputs
+from .layers.weighted import EPSILON
+from .reader import Section
+from .source import Source
+from .translate import translate
+
+# What OpenCV calls the last step of a layer that has no activation behind it.
+_NAMES = {
+    "avgpool": "avgpool",
+    "connected": "fullyConnected",
+    "convolutional": "conv",
+    "maxpool": "pool",
+    "reorg": "reorg",
+    "route": "concat",
+    "sam": "sam",
+    "scale_channels": "scale_channels",
+    "shortcut": "shortcut",
+    "softmax": "softmax",
+    "upsample": "upsample",
+}
+_EPSILON_OF_OPENCV = 1e-6  # where Darknet has EPSILON
+_DEFAULTS = {"connected": "logistic", "convolutional": "logistic"}
+
+
+def reference(source: Source, proto: onnx.ModelProto, names: Sequence[str]) -> Reference:
+    """Tensors of the same network, by name, as OpenCV computes them.
+
+    Raises MissingExtra without OpenCV 4 and InputError when it cannot read the network.
+    """
+    opencv = opencv_version("comparing with an independent Darknet reader")
+    feeds = sample_inputs(proto)
+    places = {layer.name: name for layer in source.layers if (name := opencv_name(layer))}
+    wanted = [name for name in names if name in places]
+    with tempfile.TemporaryDirectory() as folder:
+        files, reads = _files(source, Path(folder))
+        try:
+            found = run_oracle(OPENCV, ("darknet", *files), feeds, [places[name] for name in wanted], Path(folder))
+        except InputError as error:
+            raise InputError(f"OpenCV {opencv} cannot run this network ({error})") from None
+    keys = {name: f"{index}/0" for index, name in enumerate(wanted)}
+    return Reference(f"OpenCV {opencv}", reads, feeds, {name: found[key] for name, key in keys.items() if key in found})
+
+
+def _files(source: Source, folder: Path) -> tuple[tuple[Path, Path], str]:
+    """(cfg, weights) for OpenCV, and what they are: the original files where these say the same to it."""
+    cfg, weights, changes = source.cfg, source.weights.path, []
+    if not source.is_whole:
+        cfg = folder / "ours.cfg"
+        cfg.write_text(write_cfg([source.network, *source.layers]))
+        changes.append(f"its first {len(source.layers)} layers")
+    if any(layer.integer("batch_normalize") for layer in source.layers):
+        weights = folder / "ours.weights"
+        translate(source)  # which tells what each weight is
+        weights.write_bytes(source.weights.raised("variance", EPSILON - _EPSILON_OF_OPENCV))
+        changes.append(f"variances raised by {EPSILON - _EPSILON_OF_OPENCV:g}, as OpenCV adds so much less to them")
+    return (cfg, weights), f"the original files{': ' * bool(changes)}{', '.join(changes)}"
+
+
+def opencv_name(layer: Section) -> str:
+    """What OpenCV calls what a layer makes; "" where it has no such thing."""
+    if layer.type not in _NAMES:
+        return ""
+    activation = layer.text("activation", _DEFAULTS.get(layer.type, "linear"))
+    if activation != "linear":
+        return f"{activation}_{layer.index + 1}"
+    return f"{'bn' if layer.integer('batch_normalize') else _NAMES[layer.type]}_{layer.index}"
+
+
+def write_cfg(sections: Sequence[Section]) -> str:
+    """Sections as a cfg."""
+    return "\n".join(
+        line for section in sections for line in (f"[{section.type}]", *map("=".join, section.options.items()), "")
+    )
