@@ -107,6 +107,13 @@ IMPORTERS: dict[str, Importer] = {  # tried in this order: what has a magic numb
         options={"first_layers": FormatOption(str, "Darknet: so many layers only, as for weights of a backbone.")},
         needs=("size",),
     ),
+    "mxnet": Importer(
+        "mxnet",
+        (".params", ".json"),
+        "is_mxnet",
+        companion="symbol or params",
+        needs=("shapes", "size"),
+    ),
     "onnx": Importer("onnx_file", (".onnx",), "is_onnx"),
     "caffe": Importer("caffe", (".caffemodel", ".prototxt"), "is_caffe", companion="prototxt or caffemodel"),
 }

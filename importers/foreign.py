@@ -37,7 +37,6 @@ _MAGIC: tuple[tuple[int, bytes, Foreign], ...] = (
     (0, b"\x80\x03", _PICKLE),
     (0, b"\x80\x04", _PICKLE),
     (0, b"\x80\x05", _PICKLE),
-    (0, struct.pack("<QQ", 0x112, 0), Foreign("an MXNet .params file")),
     (0, struct.pack("<I", 0x01306B47), Foreign("NCNN weights (.bin, fp16)")),
     (0, b"\x93NUMPY", Foreign("a NumPy array", False)),
     (0, b"\xff\xd8\xff", Foreign("a JPEG image", False)),
@@ -61,7 +60,6 @@ _TEXT: tuple[tuple[str, Foreign], ...] = (
     (r"7767517\s", Foreign("an NCNN .param file")),
     (r"<\?xml[^>]*>\s*<net\s|<net\s", Foreign("an OpenVINO model")),
     (r"\{\s*\"base_code\"\s*:\s*\{[^}]*\"pir\"", Foreign("a PaddlePaddle 3 program (PIR, .json)", advice=_OLDER_FORM)),
-    (r"\{[^{]*\"nodes\"\s*:", Foreign("an MXNet symbol (.json)")),
     (r"\{.*?\"class_name\"", Foreign("a Keras architecture (.json)", False, _WITH_WEIGHTS)),
     (r"(net|train_net)\s*:|base_lr\s*:", Foreign("a Caffe solver", False, "; pass the net it names")),
 )

@@ -148,6 +148,13 @@ def is_keras(path: Path) -> bool:
         return file.read(len(MAGIC)) == MAGIC or is_archive(path)
 
 
+def is_mxnet(path: Path) -> bool:
+    """A symbol, or parameters."""
+    from .mxnet.source import is_params, is_symbol
+
+    return is_params(path) or is_symbol(path)
+
+
 def _is_prototxt(path: Path) -> bool:
     with path.open("rb") as file:
         head = file.read(_TEXT_HEAD)

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..image_sides import USUAL_SIDES
 from .inference_net import InferenceNet
 from .reader import Layer
 
 Shape = tuple[int | None, ...]
-
-# Sides of the images that networks are trained on, the most common first.
-USUAL_SIDES = (224, 227, 28, 32, 256, 299, 64, 96, 112, 128, 160, 192, 231, 240, 300, 320, 321, 384, 416, 448, 480, 512)
 
 
 def complete_inputs(net: InferenceNet) -> dict[str, Shape]:

@@ -31,6 +31,8 @@ from PIL import Image
         ("models/tfjs/upscaler_esrgan_slim_x2/model.json", "tfjs"),
         ("models/pytorch_pickled_module/mnist_cnn/model.pth", "pytorch"),
         ("models/pytorch_state_dict/facenet_mtcnn/pnet.pt", "pytorch"),
+        ("models/mxnet/mtcnn/det1-0001.params", "mxnet"),
+        ("models/mxnet/mtcnn/det1-symbol.json", "mxnet"),
         ("models/paddle/ppocr_v2_cls/inference.pdmodel", "paddle"),
         ("models/paddle/ppocr_v2_cls/inference.pdiparams", "paddle"),
         ("models/derived/resnet20_cifar10.pt2", "pytorch"),
@@ -47,8 +49,6 @@ def test_models_are_recognised_whatever_their_name(shared, tmp_path: Path, name:
 
 
 FOREIGN = {
-    "models/mxnet/mtcnn/det1-0001.params": "an MXNet .params file",
-    "models/mxnet/mtcnn/det1-symbol.json": "an MXNet symbol (.json)",
     "models/ncnn/ultraface_rfb320/RFB-320.param": "an NCNN .param file",
     "models/ncnn/squeezenet_v1.1/squeezenet_v1.1.bin": "NCNN weights (.bin, fp16)",
 }
