@@ -67,6 +67,13 @@ IMPORTERS: dict[str, Importer] = {  # tried in this order: what has a magic numb
         options={"dequantize": FormatOption(bool, "TensorFlow Lite: floats where the file rounds; it has gradients.")},
         needs=("shapes",),
     ),
+    "ncnn": Importer(
+        "ncnn",
+        (".param", ".bin"),
+        "is_ncnn",
+        companion="param or bin",
+        needs=("shapes", "size"),
+    ),
     "keras": Importer(
         "keras",
         (".h5", ".hdf5", ".keras"),
@@ -91,14 +98,6 @@ IMPORTERS: dict[str, Importer] = {  # tried in this order: what has a magic numb
         options={"custom": _CUSTOM, "output_names": _OUTPUT_NAMES},
         needs=("shapes", "size"),
     ),
-    "paddle": Importer(
-        "paddle",
-        (".pdmodel", ".pdiparams"),
-        "is_paddle",
-        companion="pdmodel or pdiparams",
-        needs=("shapes", "size"),
-    ),
-    "coreml": Importer("coreml", (".mlmodel",), "is_coreml"),
     "darknet": Importer(
         "darknet",
         (".cfg", ".weights"),
@@ -107,6 +106,14 @@ IMPORTERS: dict[str, Importer] = {  # tried in this order: what has a magic numb
         options={"first_layers": FormatOption(str, "Darknet: so many layers only, as for weights of a backbone.")},
         needs=("size",),
     ),
+    "paddle": Importer(
+        "paddle",
+        (".pdmodel", ".pdiparams"),
+        "is_paddle",
+        companion="pdmodel or pdiparams",
+        needs=("shapes", "size"),
+    ),
+    "coreml": Importer("coreml", (".mlmodel",), "is_coreml"),
     "mxnet": Importer(
         "mxnet",
         (".params", ".json"),

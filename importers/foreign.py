@@ -30,14 +30,34 @@ class Foreign:
 _PICKLE = Foreign(
     "a Python pickle", False, "; what it is shows only when it is run, so save its weights with torch.save"
 )
+_PROGRAM = "; pass the torch.export program that it was made from"
+_COMPILED = "; it is compiled for one device: pass the model it was made from"
+_RKNN, _OM = Foreign("an RKNN model", advice=_COMPILED), Foreign("an Ascend OM model", advice=_COMPILED)
+_ENGINE = Foreign("a TensorRT engine", advice=_COMPILED)
 _MAGIC: tuple[tuple[int, bytes, Foreign], ...] = (
     (4, b"ORTM", Foreign("an ONNX Runtime .ort model", advice="; pass the .onnx file it was made from")),
+    (4, b"ET12", Foreign("an ExecuTorch program (.pte)", advice=_PROGRAM)),
+    (4, b"CIR0", Foreign("a Circle model")),
+    (4, b"MSL1", Foreign("a MindSpore Lite model")),
+    (4, b"MSL2", Foreign("a MindSpore Lite model")),
+    (4, b"mgv2", Foreign("a MegEngine model")),
+    (4, b"TOSA", Foreign("a TOSA model")),
     (0, b"GGUF", Foreign("a GGUF model")),
+    (0, b"RKNN", _RKNN),
+    (0, b"RKNX", _RKNN),
+    (0, b"CYPTRKNN", _RKNN),
+    (0, b"IMOD", _OM),
+    (0, b"PICO", _OM),
+    (0, b"ptrt", _ENGINE),
+    (0, b"ftrt", _ENGINE),
+    (0, b"LDMK", Foreign("a kmodel", advice=_COMPILED)),
+    (0, b"IMGDNN", Foreign("an IMGDNN model", advice=_COMPILED)),
+    (0, b"\x02\0\xbc\xfa", Foreign("TNN weights (.tnnmodel)")),
+    (0, b"\x04\0\xbc\xfa", Foreign("TNN weights (.tnnmodel)")),
     (0, b"\x80\x02", _PICKLE),
     (0, b"\x80\x03", _PICKLE),
     (0, b"\x80\x04", _PICKLE),
     (0, b"\x80\x05", _PICKLE),
-    (0, struct.pack("<I", 0x01306B47), Foreign("NCNN weights (.bin, fp16)")),
     (0, b"\x93NUMPY", Foreign("a NumPy array", False)),
     (0, b"\xff\xd8\xff", Foreign("a JPEG image", False)),
     (0, b"\x89PNG\r\n\x1a\n", Foreign("a PNG image", False)),
@@ -57,8 +77,10 @@ _WITH_WEIGHTS = "; pass the file of its weights and name this one with --compani
 _TEXT: tuple[tuple[str, Foreign], ...] = (
     (r"version https://git-lfs", Foreign("a Git LFS pointer, not the file itself", False, "; run: git lfs pull")),
     (r"<!doctype html|<html", Foreign("an HTML page (a download that failed?)", False)),
-    (r"7767517\s", Foreign("an NCNN .param file")),
     (r"<\?xml[^>]*>\s*<net\s|<net\s", Foreign("an OpenVINO model")),
+    (r"\"\d+ \d+ \d+ 420662477[02] ?,", Foreign("a TNN model (.tnnproto)")),
+    (r"version\s+\d+\.\d+\s*;.*?\bgraph\s+\w+\s*\(", Foreign("an NNEF graph")),
+    (r"(#\w+ = [^\n]*\s+)*module\b[^\n{]*\{", Foreign("an MLIR module")),
     (r"\{\s*\"base_code\"\s*:\s*\{[^}]*\"pir\"", Foreign("a PaddlePaddle 3 program (PIR, .json)", advice=_OLDER_FORM)),
     (r"\{.*?\"class_name\"", Foreign("a Keras architecture (.json)", False, _WITH_WEIGHTS)),
     (r"(net|train_net)\s*:|base_lr\s*:", Foreign("a Caffe solver", False, "; pass the net it names")),
@@ -87,6 +109,8 @@ def _zip(path: Path, head: bytes) -> Foreign | None:
     names = [name.lower() for name in found]
     if any(name.endswith("data/com.apple.coreml/model.mlmodel") for name in names):
         return Foreign("a Core ML package")
+    if "dlc.metadata" in names:
+        return Foreign("a Qualcomm DLC model")
     models = [name for name in names if name.endswith((".onnx", ".caffemodel"))]
     advice = f"; unpack it first: it holds {models[0]}" if models else ""
     return Foreign("a zip archive", False, advice)

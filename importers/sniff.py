@@ -43,11 +43,14 @@ def recognise(path: Path) -> str:
                 return name
     known = ", ".join(IMPORTERS)
     if foreign is None:
-        raise InputError(f"{path}: expected a model file, found unknown content; formats that can be imported: {known}")
+        raise InputError(
+            f"{path}: expected a model file, found unknown content; formats that can be imported: {known} "
+            "(`onnxray formats`); `onnxray view` shows others, where Netron knows them"
+        )
     if foreign.is_model:
         raise InputError(
             f"{path}: recognised as {foreign.name}, which onnxray cannot import yet (it imports {known}); "
-            f"`onnxray view` may show it{foreign.advice}"
+            f"`onnxray view` shows it, as Netron does{foreign.advice}"
         )
     raise InputError(f"{path}: expected a model file, found {foreign.name}{foreign.advice}")
 
@@ -112,6 +115,15 @@ def is_tflite(path: Path) -> bool:
         return file.read(8)[4:] == b"TFL3"
 
 
+def is_ncnn(path: Path) -> bool:
+    """A .param of either form, or weights: half-precision ones have a tag, others their .param beside them."""
+    from .ncnn.companion import has_tag, is_param, param_beside
+
+    if is_param(path) or has_tag(path):
+        return True
+    return path.suffix.lower() == ".bin" and param_beside(path) is not None
+
+
 def is_tensorflow(path: Path) -> bool:
     """A graph, a SavedModel or the graph of a checkpoint, binary or text."""
     return kind_of_tensorflow(path) is not None
@@ -124,11 +136,6 @@ def is_tfjs(path: Path) -> bool:
     return is_model_json(path)
 
 
-def is_paddle(path: Path) -> bool:
-    """A program, or weights in one file."""
-    return is_program(path) or is_weights(path)
-
-
 def is_darknet(path: Path) -> bool:
     """A cfg, or weights: three small numbers (0, a minor version, a revision) and a count of images."""
     with path.open("rb") as file:
@@ -137,6 +144,11 @@ def is_darknet(path: Path) -> bool:
         return _DARKNET.match(head.decode("utf-8-sig", "ignore")) is not None
     major, minor, revision = struct.unpack_from("<3i", head)
     return major == 0 and 0 < minor < 100 and 0 <= revision < 1000
+
+
+def is_paddle(path: Path) -> bool:
+    """A program, or weights in one file."""
+    return is_program(path) or is_weights(path)
 
 
 def is_keras(path: Path) -> bool:

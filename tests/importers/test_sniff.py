@@ -48,18 +48,30 @@ def test_models_are_recognised_whatever_their_name(shared, tmp_path: Path, name:
         assert recognise(tmp_path / other) == expected
 
 
-FOREIGN = {
-    "models/ncnn/ultraface_rfb320/RFB-320.param": "an NCNN .param file",
-    "models/ncnn/squeezenet_v1.1/squeezenet_v1.1.bin": "NCNN weights (.bin, fp16)",
+# The first bytes of formats that Netron knows and onnxray does not import -> what they are called.
+FOREIGN: dict[str, bytes] = {
+    "an ExecuTorch program (.pte)": b"\x1c\0\0\0ET12" + bytes(64),
+    "an RKNN model": b"RKNN\0\0\0\0" + bytes(64),
+    "an Ascend OM model": b"IMOD" + bytes(300),
+    "a TensorRT engine": b"ptrt" + bytes(64),
+    "a MindSpore Lite model": b"\x1c\0\0\0MSL2" + bytes(64),
+    "a Circle model": b"\x1c\0\0\0CIR0" + bytes(64),
+    "a kmodel": b"LDMK" + bytes(64),
+    "TNN weights (.tnnmodel)": b"\x02\0\xbc\xfa" + bytes(64),
+    "a TNN model (.tnnproto)": b'"1 12 1 4206624770 ,"\n"data 4 1 3 8 8 0 ,"\n',
+    "an OpenVINO model": b'<?xml version="1.0"?>\n<net name="x" version="11"></net>',
+    "an NNEF graph": b"# made by hand\nversion 1.0;\ngraph net(x) -> (y)\n{\n}\n",
+    "an MLIR module": b"#map = affine_map<(d0) -> (d0)>\nmodule attributes {} {\n}\n",
+    "a GGUF model": b"GGUF" + struct.pack("<IQQ", 3, 0, 0),
 }
 
 
 @pytest.mark.parametrize("name", FOREIGN)
-def test_other_frameworks_are_named(shared, tmp_path: Path, name: str) -> None:
-    shutil.copy(shared(name), tmp_path / "model.onnx")
-    with pytest.raises(InputError, match=r"cannot import yet.*onnxray view") as caught:
+def test_other_formats_are_named_and_shown(tmp_path: Path, name: str) -> None:
+    (tmp_path / "model.onnx").write_bytes(FOREIGN[name])
+    with pytest.raises(InputError, match=r"cannot import yet.*`onnxray view` shows it") as caught:
         recognise(tmp_path / "model.onnx")
-    assert f"recognised as {FOREIGN[name]}, which" in str(caught.value)
+    assert f"recognised as {name}, which" in str(caught.value)
 
 
 def _zip(path: Path, *names: str) -> None:
@@ -80,12 +92,11 @@ WRITERS = {
     "gzip": lambda path: path.write_bytes(gzip.compress(b"x" * 100)),
     "holds deep/net.onnx": lambda path: _zip(path, "deep/net.onnx"),
     "Core ML package": lambda path: _zip(path, "n.mlpackage/Data/com.apple.CoreML/model.mlmodel"),
+    "Qualcomm DLC": lambda path: _zip(path, "model", "model.params", "dlc.metadata"),
     "damaged zip": lambda path: path.write_bytes(b"PK\x03\x04" + bytes(40)),
-    "GGUF": lambda path: path.write_bytes(b"GGUF" + struct.pack("<IQQ", 3, 0, 0)),
     "git lfs pull": lambda path: path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"),
     "HTML": lambda path: path.write_text("\n<!DOCTYPE html>\n<html></html>"),
     "Caffe solver": lambda path: path.write_text('# the solver\nnet: "train_val.prototxt"\nbase_lr: 0.01\n'),
-    "OpenVINO": lambda path: path.write_text('<?xml version="1.0"?>\n<net name="x" version="11"></net>'),
     "Caffe mean image": lambda path: path.write_bytes(b"\x08\x01\x10\x03\x18\x02\x20\x02" + b"\x2a\x30" + bytes(48)),
     "unknown content": lambda path: path.write_text("dear diary\n"),
 }
