@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from .engine.targets import Neuron as Neuron
     from .importers.errors import InputError as InputError
     from .importers.input_spec import InputSpec as InputSpec
+    from .importers.support import formats as formats
 
 # onnxruntime (1.31) reports each process and session to its maker unless this says no, before it is imported.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
@@ -116,6 +117,7 @@ _PUBLIC = {
     "Mask": ".engine.targets",
     "Neuron": ".engine.targets",
     "InputSpec": ".importers.input_spec",
+    "formats": ".importers.support",
     "InputError": ".importers.errors",
 }
 

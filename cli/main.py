@@ -24,6 +24,7 @@ VERBS: dict[str, str] = {
     "report": "One offline HTML page with all of it.",
     "certify": "Whether gradients can be trusted: torch's copy of the network against onnxruntime.",
     "convert": "Any supported model file to ONNX, with a parity certificate.",
+    "formats": "Which files can be read: versions, layers, what is refused, who certifies.",
     "demo": "The report of a real trained network that pip can install.",
     "doctor": "What this installation can do, and why not the rest.",
 }

@@ -13,6 +13,7 @@ _FIRST = {
     "FusedDepthwiseConv2dNative": "DepthwiseConv2dNative",
     "_FusedMatMul": "MatMul",
 }
+FUSED = tuple(_FIRST)
 _WITH_TENSOR = ("BiasAdd", "Prelu")  # which have an input of their own
 
 

@@ -98,7 +98,7 @@ def test_the_command_line_has_them(monkeypatch: pytest.MonkeyPatch) -> None:
         app(["net.onnx", "--parts", "a"], standalone_mode=False)
 
 
-WITHOUT_MODEL = ("demo", "doctor")
+WITHOUT_MODEL = ("demo", "doctor", "formats")
 
 
 @pytest.mark.parametrize("verb", [verb for verb in VERBS if verb not in WITHOUT_MODEL])
