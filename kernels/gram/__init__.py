@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from ..arrays import Array, as_kind, contiguous, cuda_stream, dtype_name, empty, host, is_tensor
+from ..arrays import Array, as_kind, contiguous, cuda_stream, dtype_name, empty, host, needs_gradient
 from ..checks import check_arrays
 from ..dispatch import choose
 from . import reference
@@ -49,7 +49,7 @@ def _gram(x: Array, variant: str, name: str) -> Array:
     if variant == "covariance":
         x = x - x.mean(-1)[..., None]
     divisor = float(length * max(channels, 1) if variant == "plain" else length)
-    if is_tensor(x):
+    if needs_gradient(x):
         from .autograd import Gram
 
         return Gram.apply(x, divisor)

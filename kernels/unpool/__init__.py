@@ -19,7 +19,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from ..arrays import Array, as_kind, contiguous, device_name, dtype_name, empty, host, is_tensor
+from ..arrays import Array, as_kind, contiguous, device_name, dtype_name, empty, host, needs_gradient
 from ..checks import check_arrays, check_dtype, check_output, check_shape
 from ..dispatch import choose
 from .window import Geometry, Ints, Window
@@ -53,7 +53,7 @@ def unpool(
     geometry = _geometry("y", y, Window.of(kernel, stride, padding, dilation), size)
     switches = _checked(choose(y=y), geometry, switches)
     shape = (*_planes(y, geometry), *geometry.size)
-    if is_tensor(y) and _needs_gradient(y):
+    if needs_gradient(y):
         if out is not None:
             raise ValueError("out cannot take what needs a gradient: detach y, or leave out away")
         from .autograd import Unpool
@@ -204,9 +204,3 @@ def _switch_dtype(window: Window) -> str:
 
 def _planes(array: Array, geometry: Geometry) -> tuple[int, ...]:
     return tuple(array.shape[: -len(geometry.windows)])
-
-
-def _needs_gradient(tensor: Any) -> bool:
-    import torch
-
-    return tensor.requires_grad and torch.is_grad_enabled()
