@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .engine.methods.cam import cam as cam
     from .engine.methods.deconvnet import deconvnet as deconvnet
     from .engine.methods.deep_lift import deep_lift as deep_lift
+    from .engine.methods.detect import detect as detect
     from .engine.methods.eigen_cam import eigen_cam as eigen_cam
     from .engine.methods.expected_gradients import expected_gradients as expected_gradients
     from .engine.methods.grad_cam import grad_cam as grad_cam
@@ -75,6 +76,7 @@ _PUBLIC = {
     "certify": ".engine.gradient.certificate",
     "draw": ".engine.structure.drawing.draw",
     "predict": ".engine.methods.predict",
+    "detect": ".engine.methods.detect",
     "activations": ".engine.methods.activations",
     "saliency": ".engine.methods.saliency",
     "input_x_gradient": ".engine.methods.input_x_gradient",

@@ -123,6 +123,17 @@ def _resize(planes: list[np.ndarray], size: tuple[int, int], spec: InputSpec) ->
     return np.stack([np.asarray(Image.fromarray(p).resize(target, Image.Resampling.BILINEAR, box)) for p in planes])
 
 
+def shown_part(
+    source: tuple[int, ...],  # (height, width) of the picture
+    spec: InputSpec,
+    shape: tuple[int, ...],  # the graph input's
+) -> tuple[float, float, float, float]:  # left, top, right, bottom in its pixels
+    """The part of a picture that `prepare` makes the network's input of."""
+    _, *size = _dimensions(spec, shape)
+    is_cut = spec.resize == "crop" and tuple(source) != tuple(size)
+    return _crop_box(source, (size[0], size[1]), spec.crop_fraction) if is_cut else (0.0, 0.0, source[1], source[0])
+
+
 def _crop_box(
     source: tuple[int, ...], size: tuple[int, int], fraction: float
 ) -> tuple[float, float, float, float]:  # left, top, right, bottom in source pixels
@@ -237,14 +248,22 @@ class ImageBatches:
         except InputError as error:
             return error
 
+    def picture(self, path: Path) -> np.ndarray:  # [H, W, 3], RGB, 0..255
+        """The picture of one of `paths` before it became an input. Raises InputError for a broken one."""
+        return _pixels(self._source(path))
+
     def _read(self, source: Path | np.ndarray | InputError) -> np.ndarray | InputError:
-        if isinstance(source, InputError):
-            return source
         try:
-            pixels = decode(source) if isinstance(source, Path) else as_rgb(source)
+            pixels = _pixels(source)
         except InputError as error:
             return error
         return prepare(pixels, self.spec, self.shape)
+
+
+def _pixels(source: Path | np.ndarray | InputError) -> np.ndarray:
+    if isinstance(source, InputError):
+        raise source
+    return decode(source) if isinstance(source, Path) else as_rgb(source)
 
 
 def _named_pictures(images: Images) -> tuple[list[Path], dict[Path, np.ndarray]]:

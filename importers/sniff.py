@@ -143,7 +143,7 @@ def is_darknet(path: Path) -> bool:
     if len(head) < 16 or b"\0" not in head:
         return _DARKNET.match(head.decode("utf-8-sig", "ignore")) is not None
     major, minor, revision = struct.unpack_from("<3i", head)
-    return major == 0 and 0 < minor < 100 and 0 <= revision < 1000
+    return major == 0 and 0 < minor < 2000 and 0 <= revision < 1000
 
 
 def is_paddle(path: Path) -> bool:

@@ -1,4 +1,4 @@
-"""`onnxray predict`: the top classes of images."""
+"""`onnxray predict`: the top classes of images, or what a detector finds in them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import csv
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -16,10 +16,13 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from ...engine.methods.detect import OVERLAP, THRESHOLD
+from ...engine.methods.detect import detect as find_boxes
 from ...engine.methods.predict import Predictions
 from ...engine.methods.predict import predict as predict_classes
 from ...engine.model import Model
 from ...importers.errors import InputError
+from .. import detections
 from ..console import table_console
 from ..images import ImagesArgument, MemoryOption, ProvidersOption, progress_bar, warn_assumed, warn_skipped
 from ..options import takes_model
@@ -40,12 +43,37 @@ def predict(
             "--truth-from-name", help="File names begin with the true class number and _ : print the accuracy."
         ),
     ] = False,
+    detect: Annotated[
+        bool, typer.Option("--detect", help="Boxes instead of classes, of a detector whose file says how to make them.")
+    ] = False,
+    threshold: Annotated[
+        float, typer.Option(min=0, max=1, help="With --detect: the score that boxes are above.")
+    ] = THRESHOLD,
+    overlap: Annotated[
+        float, typer.Option(min=0, max=1, help="With --detect: what boxes of a class share at most, of their union.")
+    ] = OVERLAP,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="With --detect: a .png of the image with its boxes, or a folder."),
+    ] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    csv_: Annotated[bool, typer.Option("--csv", help="Print CSV, a line an image and class.")] = False,
+    csv_: Annotated[bool, typer.Option("--csv", help="Print CSV, a line an image and class, or a box.")] = False,
     memory: MemoryOption = None,
     provider: ProvidersOption = None,
 ) -> None:
-    """Top classes of images."""
+    """Top classes of images, or the boxes of a detector."""
+    if detect:
+        if truth_from_name:
+            raise InputError("--truth-from-name is for classes: a name says nothing of boxes")
+        detections.check_output(images, output)
+        with progress_bar("detecting") as progress:
+            session = model.session(providers=provider, memory=memory)
+            boxes = find_boxes(model, images, threshold=threshold, overlap=overlap, session=session, progress=progress)
+        detections.publish(boxes, output=output, json_=json_, csv_=csv_)
+        _warn(model, boxes.skipped, len(boxes.images))
+        return
+    if output is not None:
+        raise InputError("-o draws boxes: it goes with --detect")
     asked = max(top, *_JUDGED) if truth_from_name else top
     with progress_bar("predicting") as progress:
         found = predict_classes(
@@ -58,7 +86,11 @@ def predict(
         csv.writer(sys.stdout, lineterminator="\n").writerows([_COLUMNS, *_rows(found.cut(top))])
     else:
         _print(found.cut(top), accuracies)
-    warn_skipped(found.skipped, len(found.images) + len(found.skipped))
+    _warn(model, found.skipped, len(found.images))
+
+
+def _warn(model: Model, skipped: Sequence[tuple[str, str]], used: int) -> None:
+    warn_skipped(skipped, used + len(skipped))
     warn_assumed(model.spec)
 
 

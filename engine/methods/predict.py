@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...importers.errors import InputError
+from ...importers.heads import read_heads
 from ..images import ImageBatches, Images
 from ..results import Result
 from ..structure.classifier import Classifier, are_probabilities, find_classifier
@@ -113,6 +114,8 @@ def classifier_of(model: Model) -> Classifier:
     Raises InputError when it has none, or another number of classes than labels.
     """
     classifier = find_classifier(model.graph)
+    if classifier is None and read_heads(model.proto):
+        raise InputError("expected a classifier; this network is a detector: `predict --detect` finds its boxes")
     if classifier is None:
         outputs = ", ".join(f"{name} {list(model.graph.shape(name) or ['?'])}" for name in model.graph.outputs)
         raise InputError(

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
 from ..errors import InputError
 from ..graph_builder import GraphBuilder
 from ..heads import Head
+from ..node_writer import NodeWriter
 from .reader import Section, Weights
+
+NO_TENSOR = ""  # what a head makes: boxes, which the graph does not have
 
 
 @dataclass
@@ -21,27 +23,25 @@ class Network:
     graph: GraphBuilder
     weights: Weights
     shape: tuple[int, int, int]  # channels, height, width of the image
-    tensors: list[str] = field(default_factory=list)  # what each layer makes; "": a head's boxes, which no layer reads
+    tensors: list[str] = field(default_factory=list)  # what each layer makes
     heads: list[Head] = field(default_factory=list)
-    loaded: dict[int, dict[str, np.ndarray]] = field(
-        default_factory=dict
-    )  # a layer's weights, for those that share them
+    # A layer's weights by their roles, for those that share them.
+    loaded: dict[int, dict[str, np.ndarray]] = field(default_factory=dict)
 
 
-class LayerWriter:
+class LayerWriter(NodeWriter):
     """One layer while it is translated. Its last node and what that makes take its name; others get a suffix."""
 
     def __init__(self, section: Section, network: Network, image: str) -> None:
+        super().__init__(network.graph, section.name, section.type, [], [section.name])
         self.section = section
         self.network = network
-        self.graph = network.graph
         self._image = image  # what the first layer reads
         self._has_taken = False
 
-    @property
-    def name(self) -> str:
-        """The layer's type and number."""
-        return self.section.name
+    def error(self, reason: str) -> InputError:
+        """An InputError that names this layer by its number and line; to be raised by the caller."""
+        return self.section.error(reason)
 
     @property
     def input(self) -> str:
@@ -52,7 +52,7 @@ class LayerWriter:
         """What an earlier layer makes; -1: the image. Raises InputError for a head's boxes."""
         name = self._image if index == -1 else self.network.tensors[index]
         if not name:
-            raise self.section.error(f"reads the boxes of layer {index}, which the graph does not have")
+            raise self.error(f"reads the boxes of layer {index}, which the graph does not have")
         return name
 
     def sources(self, key: str) -> list[int]:
@@ -63,10 +63,10 @@ class LayerWriter:
         here = self.section.index
         indices = [index + here if index < 0 else index for index in self.section.integers(key)]
         if not indices or not all(0 <= index < here for index in indices):
-            raise self.section.error(f"{key} expects numbers of earlier layers, found {self.section.text(key)!r}")
+            raise self.error(f"{key} expects numbers of earlier layers, found {self.section.text(key)!r}")
         return indices
 
-    def shape(self, tensor: str) -> tuple[int, int, int]:
+    def extent(self, tensor: str) -> tuple[int, int, int]:
         """Channels, height and width of a tensor."""
         _, *sizes = self.graph.shape(tensor)
         channels, height, width = (size for size in (*sizes, 1, 1)[:3] if isinstance(size, int))
@@ -76,7 +76,7 @@ class LayerWriter:
         """The tensor with four axes: connected layers make rows, to which Darknet gives height and width 1."""
         if len(self.graph.shape(tensor)) == 4:
             return tensor
-        return self.add("map", "Reshape", [tensor, self.ints("map_shape", [0, *self.shape(tensor)])])
+        return self.add("map", "Reshape", [tensor, self.ints("map_shape", [0, *self.extent(tensor)])])
 
     def row(self, tensor: str) -> str:
         """The tensor as one row an image."""
@@ -86,7 +86,7 @@ class LayerWriter:
         """A whole number above 0. Raises InputError when it is not."""
         value = self.section.integer(key, default)
         if value < 1:
-            raise self.section.error(f"{key} expects a number above 0, found {value}")
+            raise self.error(f"{key} expects a number above 0, found {value}")
         return value
 
     def take(self, role: str, shape: Sequence[int]) -> np.ndarray:
@@ -97,27 +97,6 @@ class LayerWriter:
             found = weights.take(role, shape)
         except InputError as error:
             advice = f"; it ends behind layer {here - 1}: first_layers {here} takes the network so far" * is_backbone
-            raise self.section.error(f"{error}{advice}") from None
+            raise self.error(f"{error}{advice}") from None
         self._has_taken = True
         return found
-
-    def constant(self, role: str, value: Any, dtype: Any = np.float32) -> str:
-        """An initializer of this layer."""
-        return self.graph.constant(f"{self.name}/{role}", np.asarray(value, dtype))
-
-    def ints(self, role: str, values: Sequence[int]) -> str:
-        """A list of integers: axes, sizes, starts."""
-        return self.constant(role, list(values), np.int64)
-
-    def add(self, role: str, op: str, inputs: Sequence[str], **attributes: Any) -> str:
-        """A node on the way, named LAYER/role; returns its output."""
-        name = f"{self.name}/{role}"
-        return self.graph.node(op, inputs, self.graph.temporary(name), name=name, **attributes)
-
-    def emit(self, op: str, inputs: Sequence[str], **attributes: Any) -> None:
-        """The node that makes the layer's output."""
-        self.network.tensors.append(self.graph.node(op, inputs, self.name, name=self.name, **attributes))
-
-    def pass_on(self, tensor: str) -> None:
-        """No node: the layer's output is what another one makes."""
-        self.network.tensors.append(tensor)

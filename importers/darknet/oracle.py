@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from itertools import takewhile
 from pathlib import Path
 
 import onnx
@@ -32,6 +33,8 @@ _NAMES = {
     "softmax": "softmax",
     "upsample": "upsample",
 }
+_UNNAMED = ("cost", "dropout", "region", "yolo")  # layers without a tensor that is ours, too
+_ACTIVATIONS = ("leaky", "linear", "logistic", "mish", "relu", "swish", "tanh")
 _EPSILON_OF_OPENCV = 1e-6  # where Darknet has EPSILON
 _DEFAULTS = {"connected": "logistic", "convolutional": "logistic"}
 
@@ -46,7 +49,7 @@ def reference(source: Source, proto: onnx.ModelProto, names: Sequence[str]) -> R
     places = {layer.name: name for layer in source.layers if (name := opencv_name(layer))}
     wanted = [name for name in names if name in places]
     with tempfile.TemporaryDirectory() as folder:
-        files, reads = _files(source, Path(folder))
+        files, reads = _files(source, proto, Path(folder))
         try:
             found = run_oracle(OPENCV, ("darknet", *files), feeds, [places[name] for name in wanted], Path(folder))
         except InputError as error:
@@ -55,14 +58,18 @@ def reference(source: Source, proto: onnx.ModelProto, names: Sequence[str]) -> R
     return Reference(f"OpenCV {opencv}", reads, feeds, {name: found[key] for name, key in keys.items() if key in found})
 
 
-def _files(source: Source, folder: Path) -> tuple[tuple[Path, Path], str]:
+def _files(source: Source, proto: onnx.ModelProto, folder: Path) -> tuple[tuple[Path, Path], str]:
     """(cfg, weights) for OpenCV, and what they are: the original files where these say the same to it."""
     cfg, weights, changes = source.cfg, source.weights.path, []
-    if not source.is_whole:
+    nodes = {node.name for node in proto.graph.node}
+    readable = list(takewhile(lambda layer: _is_known(layer, nodes), source.layers))
+    if not readable:
+        raise InputError(f"OpenCV does not know this network's first layer, [{source.layers[0].type}]")
+    if len(readable) < len(source.layers) or not source.is_whole:
         cfg = folder / "ours.cfg"
-        cfg.write_text(write_cfg([source.network, *source.layers]))
-        changes.append(f"its first {len(source.layers)} layers")
-    if any(layer.integer("batch_normalize") for layer in source.layers):
+        cfg.write_text(write_cfg([source.network, *readable]))
+        changes.append(f"the first {len(readable)} layers")
+    if any(layer.integer("batch_normalize") for layer in readable):
         weights = folder / "ours.weights"
         translate(source)  # which tells what each weight is
         weights.write_bytes(source.weights.raised("variance", EPSILON - _EPSILON_OF_OPENCV))
@@ -70,11 +77,24 @@ def _files(source: Source, folder: Path) -> tuple[tuple[Path, Path], str]:
     return (cfg, weights), f"the original files{': ' * bool(changes)}{', '.join(changes)}"
 
 
+def _is_known(layer: Section, nodes: Collection[str]) -> bool:
+    """Whether OpenCV reads this layer and what follows it; `nodes`: the names of ours."""
+    if layer.type == "crop":
+        return bool(layer.integer("noadjust"))
+    if f"{layer.name}/places" in nodes and layer.type == "shortcut":  # of a larger map
+        return False
+    return layer.type in (*_NAMES, *_UNNAMED) and _activation(layer) in _ACTIVATIONS
+
+
+def _activation(layer: Section) -> str:
+    return layer.text("activation", _DEFAULTS.get(layer.type, "linear"))
+
+
 def opencv_name(layer: Section) -> str:
     """What OpenCV calls what a layer makes; "" where it has no such thing."""
-    if layer.type not in _NAMES:
-        return ""
-    activation = layer.text("activation", _DEFAULTS.get(layer.type, "linear"))
+    if layer.type not in _NAMES or (layer.type == "softmax" and {"groups", "temperature"} & layer.options.keys()):
+        return ""  # it takes every softmax for one of the whole row at temperature 1
+    activation = _activation(layer)
     if activation != "linear":
         return f"{activation}_{layer.index + 1}"
     return f"{'bn' if layer.integer('batch_normalize') else _NAMES[layer.type]}_{layer.index}"

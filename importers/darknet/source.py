@@ -17,7 +17,7 @@ _LARGEST_SIDE = 1 << 16  # pixels, or channels
 _REFUSED = {
     "convolutional": ("antialiasing", "binary", "coordconv", "xnor"),
     "maxpool": ("antialiasing", "maxpool_depth", "maxpool_zero_nonmax"),
-    "region": ("tree", "map"),
+    "region": ("background", "map", "tree"),
     "reorg": ("extra", "flatten"),
     "reorg3d": ("reverse",),
     "shortcut": ("weights_type",),

@@ -7,12 +7,13 @@ import onnx
 from ..errors import InputError
 from ..graph_builder import GraphBuilder
 from ..heads import Head
-from .layer_writer import LayerWriter, Network
+from .layer_writer import NO_TENSOR, LayerWriter, Network
 from .layers import layer_functions
 from .source import Source
 
 INPUT = "data"  # as OpenCV calls it, too
 _BATCH = "batch"
+_LARGEST_EXTENT = 1 << 31
 
 
 def translate(source: Source) -> tuple[onnx.ModelProto, list[Head]]:
@@ -26,7 +27,9 @@ def translate(source: Source) -> tuple[onnx.ModelProto, list[Head]]:
     functions = layer_functions()
     for layer in source.layers:
         try:
-            functions[layer.type](LayerWriter(layer, network, image))
+            writer = LayerWriter(layer, network, image)
+            network.tensors.append(functions[layer.type](writer))
+            _check_extent(writer)
         except InputError as error:
             raise InputError(f"{source.cfg}: {error}") from None
         except (ValueError, ArithmeticError, MemoryError, IndexError) as error:
@@ -38,3 +41,10 @@ def translate(source: Source) -> tuple[onnx.ModelProto, list[Head]]:
         return graph.finish(outputs), network.heads
     except ValueError as error:
         raise InputError(f"{source.cfg}: does not make a consistent graph: {error}") from None
+
+
+def _check_extent(layer: LayerWriter) -> None:
+    """Raise InputError where the layer makes nothing, or what no memory holds."""
+    made = layer.network.tensors[-1]
+    if made != NO_TENSOR and not all(0 < size < _LARGEST_EXTENT for size in layer.extent(made)):
+        raise layer.error(f"makes a map of {'x'.join(map(str, layer.extent(made)))}, of channels, height and width")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -104,6 +105,15 @@ def test_versions_of_the_weights(header: bytes, tmp_path: Path) -> None:
     assert np.array_equal(stored["convolutional_0/weight"].ravel(), numbers[16:])
 
 
+def test_matrices_stored_the_other_way_round(tmp_path: Path) -> None:
+    header = struct.pack("<3iq", 0, 1002, 0, 64)
+    path, weights = write(tmp_path, cfg(section("connected", output=2, activation="linear"), (1, 2, 2)), header=header)
+    assert recognise(weights) == "darknet"
+    stored = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in onnxray.load(path).proto.graph.initializer}
+    numbers = np.frombuffer(weights.read_bytes()[len(header) :], "<f4")
+    assert np.array_equal(stored["connected_0/weight"], numbers[2:].reshape(4, 2).T)
+
+
 def refusal(path: Path, **options: object) -> str:
     with pytest.raises(onnxray.InputError) as caught:
         onnxray.load(path, **options)
@@ -130,7 +140,7 @@ def test_weights_of_a_backbone(tmp_path: Path) -> None:
     model = onnxray.load(path, first_layers="2")
     assert [value.name for value in model.proto.graph.output] == ["maxpool_1"]
     certificate = certify(path, None, model.proto, options={"first_layers": "2"})
-    assert certificate.verified and "its first 2 layers" in certificate.reads
+    assert certificate.verified and "the first 2 layers" in certificate.reads
     assert "from 1 to 3, found '4'" in refusal(path, first_layers="4")
 
 
@@ -183,3 +193,53 @@ def test_every_refused_option_is_refused(tmp_path: Path) -> None:
             (tmp_path / "net.cfg").write_text(cfg(section(kind, **{option: 1})))
             (tmp_path / "net.weights").write_bytes(HEADER)
             assert f"[{kind}] with {option}=1 (layer 0)" in refusal(tmp_path / "net.cfg")
+
+
+HOSTILE: dict[str, str] = {
+    "line breaks": "\n" * 60_000 + "x",
+    "comments": "#\n" * 30_000 + "[nets]",
+    "sections": cfg("[dropout]\n" * 20_000 + "[crnn]\n"),
+    "numbers": cfg(conv(2**31 - 1, 2**31 - 1)),
+    "digits": cfg(conv(4, stride="9" * 100_000)),
+    "sizes": cfg(section("upsample", stride=2**30) * 4),
+    "shrunk": cfg(section("maxpool", size=2, stride=2, padding=0) * 6),
+    "windows": cfg(section("local", size=2**20, stride=1)),
+    "names": cfg(conv(4, activation="x" * 100_000)),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_cfgs_are_refused_at_once(name: str, tmp_path: Path) -> None:
+    (tmp_path / "net.cfg").write_text(HOSTILE[name])
+    (tmp_path / "net.weights").write_bytes(HEADER + bytes(1 << 14))
+    start = time.process_time()
+    assert len(refusal(tmp_path / "net.cfg")) < 700
+    assert time.process_time() - start < 5
+
+
+def test_what_opencv_gets_wrong_or_lacks_is_left_out(tmp_path: Path) -> None:
+    layers = conv(4) + conv(6, stride=2) + section("shortcut", **{"from": 0}) + conv(3)
+    path, _ = write(tmp_path, cfg(layers))
+    certificate = certify(path, None, onnxray.load(path).proto, per_layer=True)
+    assert "the first 2 layers" in certificate.reads and not certificate.failed
+    assert {row.name for row in certificate.inner} == {"convolutional_0", "convolutional_1"}
+    assert certificate.missing == ("convolutional_3",) and not certificate.verified
+    path, _ = write(tmp_path, cfg(section("softmax", temperature=3)))
+    assert certify(path, None, onnxray.load(path).proto).missing == ("softmax_0",)
+    path, _ = write(tmp_path, cfg(section("local", filters=2, size=3, stride=1)))
+    assert (
+        "OpenCV does not know this network's first layer, [local]" in certify(path, None, onnxray.load(path).proto).note
+    )
+
+
+def test_names_beside_the_cfg_are_labels_where_they_are_as_many(tmp_path: Path) -> None:
+    head = section("yolo", num=1, classes=3, anchors=[1, 2])
+    path, _ = write(tmp_path, cfg(conv(8, activation="linear") + head))
+    (tmp_path / "my.names").write_text("cat\ndog\nhen\n")
+    model = onnxray.load(path)
+    assert model.labels == ("cat", "dog", "hen") and model.spec.origin["labels"] == "my.names beside it"
+    assert model.spec.resize == "stretch"
+    (tmp_path / "my.names").write_text("cat\ndog\n")
+    assert onnxray.load(path).labels == ()
+    (tmp_path / "my.names").write_bytes(b"\xff\xfe\0")
+    assert onnxray.load(path).labels == ()

@@ -8,7 +8,7 @@ from functools import cache
 from ...families import merged
 from ..layer_writer import LayerWriter
 
-LayerFunction = Callable[[LayerWriter], None]
+LayerFunction = Callable[[LayerWriter], str]  # gives what later layers read
 
 FAMILIES = ("activation", "head", "joining", "pooling", "rearranging", "weighted")
 

@@ -7,16 +7,16 @@ from typing import Any
 from ..layer_writer import LayerWriter
 
 
-def maxpool(layer: LayerWriter) -> None:
+def maxpool(layer: LayerWriter) -> str:
     """The largest of each window; places outside the image do not count."""
     value = layer.map(layer.input)
-    layer.emit("MaxPool", [value], **_window(layer, value))
+    return layer.emit("MaxPool", [value], **_window(layer, value))
 
 
-def local_avgpool(layer: LayerWriter) -> None:
+def local_avgpool(layer: LayerWriter) -> str:
     """The mean of each window; places outside the image do not count."""
     value = layer.map(layer.input)
-    layer.emit("AveragePool", [value], count_include_pad=0, **_window(layer, value))
+    return layer.emit("AveragePool", [value], count_include_pad=0, **_window(layer, value))
 
 
 def _window(layer: LayerWriter, value: str) -> dict[str, Any]:
@@ -26,7 +26,7 @@ def _window(layer: LayerWriter, value: str) -> dict[str, Any]:
     padding = layer.section.integer("padding", side - 1)
     before, behind = padding // 2, padding - padding // 2
     if not 0 <= behind < side:
-        raise layer.section.error(f"padding expects a number from 0 to {2 * side - 2}, found {padding}")
+        raise layer.error(f"padding expects a number from 0 to {2 * side - 2}, found {padding}")
     return {
         "kernel_shape": [side, side],
         "strides": [layer.positive("stride_y", stride), layer.positive("stride_x", stride)],
@@ -34,9 +34,9 @@ def _window(layer: LayerWriter, value: str) -> dict[str, Any]:
     }
 
 
-def avgpool(layer: LayerWriter) -> None:
+def avgpool(layer: LayerWriter) -> str:
     """The mean of each channel."""
-    layer.emit("GlobalAveragePool", [layer.map(layer.input)])
+    return layer.emit("GlobalAveragePool", [layer.map(layer.input)])
 
 
 LAYERS = {"avgpool": avgpool, "local_avgpool": local_avgpool, "maxpool": maxpool}

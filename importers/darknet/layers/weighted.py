@@ -11,30 +11,31 @@ from ..layer_writer import LayerWriter
 from .activation import end_in
 
 EPSILON = 1e-5  # of Darknet's batch normalisation: (x - mean) / sqrt(variance + epsilon)
+_LARGEST_SIDE = 32  # of a window with weights of its own: the graph has nodes for each of its places
 _STATISTICS = ("scale", "mean", "variance")
 
 
-def convolutional(layer: LayerWriter) -> None:
+def convolutional(layer: LayerWriter) -> str:
     """Convolution: groups, strides, dilation; batch normalisation in place of a bias."""
-    _convolve(layer, layer.map(layer.input), layer.positive("filters"), layer.positive("groups"))
+    return _convolve(layer, layer.map(layer.input), layer.positive("filters"), layer.positive("groups"))
 
 
-def depthwise(layer: LayerWriter) -> None:
+def depthwise(layer: LayerWriter) -> str:
     """Convolution of each channel on its own: a layer type of forks, elsewhere it is said by `groups`."""
     value = layer.map(layer.input)
-    channels = layer.shape(value)[0]
-    _convolve(layer, value, channels, channels)
+    channels = layer.extent(value)[0]
+    return _convolve(layer, value, channels, channels)
 
 
-def _convolve(layer: LayerWriter, value: str, filters: int, groups: int) -> None:
-    section, channels = layer.section, layer.shape(value)[0]
+def _convolve(layer: LayerWriter, value: str, filters: int, groups: int) -> str:
+    section, channels = layer.section, layer.extent(value)[0]
     if channels % groups or filters % groups:
-        raise section.error(f"{channels} input and {filters} output channels do not divide into {groups} groups")
+        raise layer.error(f"{channels} input and {filters} output channels do not divide into {groups} groups")
     side, stride = layer.positive("size"), layer.positive("stride")
     padding = side // 2 if section.integer("pad") else section.integer("padding")
     dilation = layer.positive("dilation") if side > 1 else 1
     if padding < 0:
-        raise section.error(f"padding expects a number from 0 on, found {padding}")
+        raise layer.error(f"padding expects a number from 0 on, found {padding}")
     arrays = _weights(layer, (filters, channels // groups, side, side))
     attributes = {
         "kernel_shape": [side, side],
@@ -45,15 +46,16 @@ def _convolve(layer: LayerWriter, value: str, filters: int, groups: int) -> None
     }
     inputs = [value, layer.constant("weight", arrays["weight"])]
     if not _is_normalised(layer):
-        end_in(layer, "conv", "Conv", [*inputs, layer.constant("bias", arrays["bias"])], "logistic", **attributes)
-        return
+        return end_in(
+            layer, "conv", "Conv", [*inputs, layer.constant("bias", arrays["bias"])], "logistic", **attributes
+        )
     product = layer.add("conv", "Conv", inputs, **attributes)
-    _normalise(layer, product, arrays)
+    return _normalise(layer, product, arrays)
 
 
-def _normalise(layer: LayerWriter, value: str, arrays: Mapping[str, np.ndarray], activation: str = "logistic") -> None:
+def _normalise(layer: LayerWriter, value: str, arrays: Mapping[str, np.ndarray], activation: str = "logistic") -> str:
     names = [layer.constant(role, arrays[role]) for role in ("scale", "bias", "mean", "variance")]
-    end_in(layer, "norm", "BatchNormalization", [value, *names], activation, epsilon=EPSILON)
+    return end_in(layer, "norm", "BatchNormalization", [value, *names], activation, epsilon=EPSILON)
 
 
 def _is_normalised(layer: LayerWriter) -> bool:
@@ -70,7 +72,7 @@ def _weights(layer: LayerWriter, shape: tuple[int, ...]) -> dict[str, np.ndarray
         (source,) = layer.sources("share_index")
         found = loaded.get(source, {})
         if list(found) != roles or found["weight"].shape != shape:
-            raise layer.section.error(f"cannot share the weights of layer {source}: expected {list(shape)}")
+            raise layer.error(f"cannot share the weights of layer {source}: expected {list(shape)}")
     else:
         found = {role: layer.take(role, [shape[0]]) for role in roles[:-1]}
         found["weight"] = _turned(layer, shape)
@@ -84,7 +86,7 @@ def _turned(layer: LayerWriter, shape: tuple[int, ...]) -> np.ndarray:
     return layer.take("weight", [math.prod(shape[1:]), shape[0]]).T.reshape(shape)
 
 
-def connected(layer: LayerWriter) -> None:
+def connected(layer: LayerWriter) -> str:
     """Fully connected: a row of everything, in C, H, W order, times a matrix; then as a convolution."""
     row = layer.row(layer.input)
     inputs, outputs = layer.graph.shape(row)[1], layer.positive("output")
@@ -94,47 +96,57 @@ def connected(layer: LayerWriter) -> None:
     matrix = layer.take("weight", [inputs, outputs] if is_turned else [outputs, inputs])
     weight = layer.constant("weight", matrix.T if is_turned else matrix)
     if not _is_normalised(layer):
-        end_in(layer, "product", "Gemm", [row, weight, layer.constant("bias", bias)], "logistic", transB=1)
-        return
+        return end_in(layer, "product", "Gemm", [row, weight, layer.constant("bias", bias)], "logistic", transB=1)
     statistics = {role: layer.take(role, [outputs]) for role in _STATISTICS}
-    _normalise(layer, layer.add("product", "Gemm", [row, weight], transB=1), {"bias": bias, **statistics})
+    return _normalise(layer, layer.add("product", "Gemm", [row, weight], transB=1), {"bias": bias, **statistics})
 
 
-def batchnorm(layer: LayerWriter) -> None:
+def batchnorm(layer: LayerWriter) -> str:
     """Batch normalisation alone."""
     value = layer.map(layer.input)
-    channels = layer.shape(value)[0]
+    channels = layer.extent(value)[0]
     arrays = {role: layer.take(role, [channels]) for role in ("bias", *_STATISTICS)}
-    _normalise(layer, value, arrays, "linear")
+    return _normalise(layer, value, arrays, "linear")
 
 
-def local(layer: LayerWriter) -> None:
-    """A convolution with other weights at every place.
-
-    The patches are taken by a convolution with ones and zeros, and each place multiplies its own by its own matrix.
-    """
+def local(layer: LayerWriter) -> str:
+    """A convolution with other weights at every place: each multiplies its patch by a matrix of its own."""
     value, filters = layer.map(layer.input), layer.positive("filters")
-    channels, height, width = layer.shape(value)
-    side, stride = layer.positive("size"), layer.positive("stride")
-    padding = side // 2 if layer.section.integer("pad") else 0
-    rows, columns = ((length - (1 if padding else side)) // stride + 1 for length in (height, width))
-    if min(rows, columns) < 1:
-        raise layer.section.error(f"windows of {side} do not fit its input of {height}x{width}")
+    channels, height, width = layer.extent(value)
+    side, stride, pad = layer.positive("size"), layer.positive("stride"), layer.section.integer("pad")
+    rows, columns = ((length + 2 * pad - side) // stride + 1 for length in (height, width))
+    # What Darknet takes for the number of places; where it is another than that of the windows it computes nonsense.
+    expected = [(length - (1 if pad else side)) // stride + 1 for length in (height, width)]
+    if pad < 0 or side > _LARGEST_SIDE or min(rows, columns) < 1 or [rows, columns] != expected:
+        raise layer.error(f"windows of {side} with pad {pad} do not fit its input of {height}x{width}")
     patch, places = channels * side * side, rows * columns
     bias = layer.take("bias", [filters, rows, columns])
     weights = layer.take("weight", [places, filters, patch])
-    selection = np.eye(patch, dtype=np.float32).reshape(patch, channels, side, side)
-    taken = layer.add(
-        "patches", "Conv", [value, layer.constant("selection", selection)],
-        kernel_shape=[side, side], strides=[stride, stride], pads=[padding] * 4,
-    )  # fmt: skip
-    taken = layer.add("places", "Reshape", [taken, layer.ints("places_shape", [0, patch, places])])
-    taken = layer.add("patch_rows", "Transpose", [taken], perm=[2, 0, 1])  # [places, N, patch]
-    matrices = layer.constant("weight", weights.transpose(0, 2, 1))  # [places, patch, filters]
-    product = layer.add("products", "MatMul", [taken, matrices])
-    product = layer.add("filters", "Transpose", [product], perm=[1, 2, 0])
-    product = layer.add("map", "Reshape", [product, layer.ints("map_shape", [0, filters, rows, columns])])
-    end_in(layer, "sum", "Add", [product, layer.constant("bias", bias)], "logistic")
+    patches = _patches(
+        layer, layer.add("padded", "Pad", [value, layer.ints("pads", [0, 0, pad, pad] * 2)]), side, stride
+    )
+    patches = layer.add("patches", "Reshape", [patches, layer.ints("patches_shape", [0, patch, places])])
+    patches = layer.add("places", "Transpose", [patches], perm=[2, 0, 1])
+    matrices = layer.constant("weight", weights.transpose(0, 2, 1))
+    products = layer.add("products", "MatMul", [patches, matrices])  # [places, N, filters]
+    products = layer.add("filters", "Transpose", [products], perm=[1, 2, 0])
+    products = layer.add("map", "Reshape", [products, layer.ints("map_shape", [0, filters, rows, columns])])
+    return end_in(layer, "sum", "Add", [products, layer.constant("bias", bias)], "logistic")
+
+
+def _patches(layer: LayerWriter, value: str, side: int, stride: int) -> str:
+    """[N, C, side * side, rows, columns]: for each place of a window what all windows have there."""
+    _, height, width = layer.extent(value)
+    ends = [height - side, width - side]
+    parts = []
+    for place in np.ndindex(side, side):
+        bounds = [place, [first + end + 1 for first, end in zip(place, ends, strict=True)], [2, 3], [stride, stride]]
+        names = [
+            layer.ints(role, numbers) for role, numbers in zip(("starts", "ends", "axes", "steps"), bounds, strict=True)
+        ]
+        part = layer.add("part", "Slice", [value, *names])
+        parts.append(layer.add("place", "Unsqueeze", [part, layer.ints("place_axis", [2])]))
+    return layer.add("windows", "Concat", parts, axis=2)
 
 
 LAYERS = {
