@@ -55,8 +55,7 @@ def backward_pass(
     Raises InputError naming every operator on the way that has no backward pass here, or when there is no way.
     """
     graph = known.graph
-    nodes = graph.nodes if rule == "gradient" else with_activations(graph, known.value)
-    between = _between(nodes, to, begin)
+    between = _between(with_activations(graph, known.value), to, begin)
     ways = {*to, *(name for node in between for name in node.outputs)}
     builder = _Builder(known, rule, writer, ways)
     builder.arriving = {tensor: [gradient] for tensor, gradient in begin.items()}

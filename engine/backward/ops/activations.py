@@ -17,7 +17,8 @@ def _times(derivative: Derivative) -> Backward:
 
 
 def _rectified(step: Step) -> Gradients:
-    return [step.where(step.write("Greater", step.x, step.write.number(0.0)), step.gradient)]
+    """By what it gives, so that onnxruntime may still make one node of it and the convolution before."""
+    return [step.where(step.write("Greater", step.y, step.write.number(0.0)), step.gradient)]
 
 
 def _bent(slope: Callable[[Step], str]) -> Backward:
@@ -104,13 +105,13 @@ def _hard_swish(step: Step) -> str:
 
 
 def _swish(alpha: float) -> Derivative:  # where the file does not say
-    """s + a x s (1 - s) where s = sigmoid(a x)."""
+    """s + a y (1 - s) where s = sigmoid(a x)."""
 
     def derivative(step: Step) -> str:
-        write, x = step.write, step.scaled(step.x, step.attribute("alpha", alpha))
-        s = write("Sigmoid", x)
-        rest = write("Mul", x, write("Sub", write.number(1.0), s))
-        return write("Mul", s, write("Add", write.number(1.0), rest))
+        write, factor = step.write, step.attribute("alpha", alpha)
+        s = write("Sigmoid", step.scaled(step.x, factor))
+        rest = write("Mul", step.scaled(step.y, factor), write("Sub", write.number(1.0), s))
+        return write("Add", s, rest)
 
     return derivative
 
