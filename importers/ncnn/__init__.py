@@ -21,10 +21,12 @@ def read(
 ) -> onnx.ModelProto:
     """Read an NCNN model; `path` is its .param or its .bin, the other one is `companion` or lies beside it.
 
-    NCNN's blobs keep their names; they get a first axis in front, that of the batch, which NCNN does not have.
+    NCNN's blobs keep their names; they get a first axis in front, that of the batch, which NCNN does not have. A
+    detector ends in what its boxes are decoded from; the metadata say how.
 
     Raises InputError when a file is damaged, the two do not belong together or layers are not known.
     """
+    from ..heads import write_heads
     from ..input_spec import checked, write_input_spec
     from ..provenance import write_source
     from .companion import find_pair
@@ -32,8 +34,9 @@ def read(
     from .translate import read_model
 
     param, weights = find_pair(path, companion)
-    proto = read_model(param, weights, shapes or {}, checked({"size": size}).get("size"))
+    proto, heads = read_model(param, weights, shapes or {}, checked({"size": size}).get("size"))
     write_input_spec(proto, input_spec(proto, param))
+    write_heads(proto, heads)
     write_source(proto, [param, weights], "ncnn")
     return proto
 

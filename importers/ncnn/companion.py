@@ -18,9 +18,18 @@ _WEIGHTS_SUFFIX = ".bin"
 
 def is_param(path: Path) -> bool:
     """Whether the file is the network: a .param, text or binary."""
+    head = _head(path)
+    return head.startswith(_BINARY_MAGIC) or head.split(maxsplit=1)[:1] == [_TEXT_MAGIC]
+
+
+def is_text(param: Path) -> bool:
+    """Of a network."""
+    return not _head(param).startswith(_BINARY_MAGIC)
+
+
+def _head(path: Path) -> bytes:
     with path.open("rb") as file:
-        head = file.read(64).lstrip(b"\xef\xbb\xbf").lstrip()
-    return head.startswith(_BINARY_MAGIC) or (head.startswith(_TEXT_MAGIC) and head[len(_TEXT_MAGIC) :][:1].isspace())
+        return file.read(64).removeprefix(b"\xef\xbb\xbf").lstrip()
 
 
 def has_tag(path: Path) -> bool:

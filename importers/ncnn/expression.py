@@ -6,9 +6,11 @@ import math
 import re
 from collections.abc import Callable
 
+from ..errors import InputError
 from .layer_writer import LayerWriter
 
 _LONGEST = 256  # characters: as many as NCNN reads
+_LARGEST = 1 << 40
 _TWO: dict[str, Callable[[float, float], float]] = {
     "+": lambda a, b: a + b,
     "-": lambda a, b: a - b,
@@ -50,16 +52,20 @@ def evaluate(layer: LayerWriter, expression: str) -> list[int]:
                 stack.append(_size(layer, int(token[0]), token[1]))
             else:
                 stack.append(int(token) if re.fullmatch(r"[+-]?\d+", token) else float(token))
+            if abs(stack[-1]) > _LARGEST:
+                raise OverflowError("too large")
         return [int(value) for value in stack[::-1]]
     except (IndexError, ArithmeticError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
         raise layer.error(f"cannot work out {expression[:40]!r} ({error})") from None
 
 
 def _size(layer: LayerWriter, blob: int, axis: str) -> int:
     """Of an axis of an input; axes that it does not have are 1."""
-    shape = layer.shape(blob)
+    shape = layer.blob_shape(blob)
     if axis == "c":
-        return layer.known(shape[:1])[0] if len(shape) > 2 else 1
+        return layer.sizes(shape[:1])[0] if len(shape) > 2 else 1
     place = _AXES[axis] + len(shape)
     has = place >= (1 if len(shape) > 2 else 0)
-    return layer.known(shape[place : place + 1])[0] if has else 1
+    return layer.sizes(shape[place : place + 1])[0] if has else 1

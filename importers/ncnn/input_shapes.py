@@ -52,7 +52,7 @@ def _from_readers(
     for layer in layers:
         if names & set(layer.bottoms) and layer.type in _SAME:
             names.update(layer.tops)
-        reader = LayerWriter(layer, writer.graph, dict.fromkeys(layer.bottoms, ""), None)  # type: ignore[arg-type]
+        reader = LayerWriter(layer, writer.graph, layer.bottoms, writer.weights)
         if names & set(layer.bottoms[:1]) and layer.type in _AXES:
             axes = _AXES[layer.type]
             view = window(reader, axes, CONVOLUTION)

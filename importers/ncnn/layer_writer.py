@@ -1,61 +1,61 @@
 """LayerWriter: what a layer function sees of its layer, and how it writes the layer's nodes.
 
-NCNN's blobs have one to four axes, from the outermost: (w), (h, w), (c, h, w) or (c, d, h, w). The graph's tensors have
-the batch in front of them, so NCNN's axis k is the graph's k + 1. Shapes and axes here are NCNN's unless they say so.
+NCNN's blobs have one to four axes: (w), (h, w), (c, h, w) or (c, d, h, w). The graph's tensors have the batch in front
+of them, so a blob's axis k is the tensor's k + 1.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from ..errors import InputError
 from ..graph_builder import Dim, GraphBuilder
-from .param import Layer, Value, Words
+from ..node_writer import NodeWriter
+from .param import Layer
 from .weights import WeightFile
 
 BATCH = "batch"
+_LARGEST = 1 << 20  # numbers that a file only claims
+_N = TypeVar("_N", int, float)
 
 
-class LayerWriter:
-    """One layer while it is translated. The layer's main node takes its name; others get a suffix."""
+class LayerWriter(NodeWriter):
+    """One layer while it is translated."""
 
-    def __init__(self, layer: Layer, graph: GraphBuilder, tensors: dict[str, str], weights: WeightFile) -> None:
+    def __init__(self, layer: Layer, graph: GraphBuilder, inputs: Sequence[str], weights: WeightFile) -> None:
+        super().__init__(graph, layer.name, layer.type, inputs, layer.tops)
         self.layer = layer
-        self.graph = graph
-        self.inputs = [tensors[blob] for blob in layer.bottoms]
-        self._tensors = tensors  # blob -> tensor, of all layers so far
-        self._weights = weights
-        self._node = layer.name  # what the node that makes the top is called
-
-    @property
-    def name(self) -> str:
-        """The layer's name."""
-        return self.layer.name
+        self.weights = weights
 
     def error(self, reason: str) -> InputError:
-        """An InputError that names this layer; to be raised by the caller."""
+        """An InputError that names this layer, whatever its node is called; to be raised by the caller."""
         return InputError(f"{self.layer.describe()}: {reason}")
 
     # Parameters, by their numbers.
 
     def whole(self, key: int, default: int = 0) -> int:
         """A whole number."""
-        return int(self._only(key, "<i4", default))
+        return self._only(key, self.wholes(key)) if key in self.layer.params else default
 
     def number(self, key: int, default: float = 0.0) -> float:
-        """A number, as float32 has it."""
-        return float(np.float32(self._only(key, "<f4", default)))
+        """A number, as float32 has it. Raises InputError for one that is none."""
+        return self._only(key, self.numbers(key)) if key in self.layer.params else float(np.float32(default))
 
     def wholes(self, key: int) -> list[int]:
         """A list of whole numbers; empty where it is not given."""
-        return [int(value) for value in self._all(self.layer.params.get(key, ()), "<i4")]
+        found: list[int] = np.frombuffer(self._words(key), "<i4").tolist()
+        return found
 
     def numbers(self, key: int) -> list[float]:
-        """A list of numbers; empty where it is not given."""
-        return [float(value) for value in self._all(self.layer.params.get(key, ()), "<f4")]
+        """A list of numbers; empty where it is not given. Raises InputError for one that is none."""
+        found: list[float] = np.frombuffer(self._words(key), "<f4").tolist()
+        if not np.isfinite(found).all():
+            raise self.error(f"expected numbers as parameter {key}, found {found[:4]}")
+        return found
 
     def text(self, key: int) -> str:
         """Words; empty where they are not given."""
@@ -69,19 +69,16 @@ class LayerWriter:
             raise self.error(f"{what} {number} is not known; expected one of {', '.join(map(str, names))}")
         return names[number]
 
-    def _only(self, key: int, dtype: str, default: float) -> float:
-        value = self.layer.params.get(key)
-        values = (default,) if value is None else self._all(value, dtype)
-        if len(values) != 1:
-            raise self.error(f"expected one number as parameter {key}, found {len(values)}")
-        return values[0]
-
-    def _all(self, value: Value, dtype: str) -> Sequence[float]:
+    def _words(self, key: int) -> bytes:
+        value = self.layer.params.get(key, b"")
         if isinstance(value, str):
-            raise self.error(f"expected numbers, found {value[:40]!r}")
-        if isinstance(value, Words):
-            return [number.item() for number in np.frombuffer(value.data, dtype)]
-        return value if isinstance(value, tuple) else (value,)
+            raise self.error(f"expected numbers as parameter {key}, found {value[:40]!r}")
+        return value
+
+    def _only(self, key: int, found: Sequence[_N]) -> _N:
+        if len(found) != 1:
+            raise self.error(f"expected one number as parameter {key}, found {len(found)}")
+        return found[0]
 
     # Weights, in the order of the file.
 
@@ -94,70 +91,66 @@ class LayerWriter:
 
     def stored(self, *shape: int) -> np.ndarray:
         """The next array of the file, stored as its tag says: float32 or int8."""
-        return self._weights.tagged(self._count(shape), self.layer.describe()).reshape(shape)
+        return self.weights.tagged(self._count(shape), self.layer.describe()).reshape(shape)
 
     def raw(self, *shape: int) -> np.ndarray:
         """The next array of the file, float32 without a tag."""
-        return self._weights.raw(self._count(shape), self.layer.describe()).reshape(shape)
+        return self.weights.raw(self._count(shape), self.layer.describe()).reshape(shape)
 
     def _count(self, shape: Sequence[int]) -> int:
         if min(shape, default=1) < 1:
             raise self.error(f"expected weights, found the shape {'x'.join(map(str, shape))}")
-        return int(np.prod(shape, dtype=object))
+        return math.prod(shape)
 
-    # Shapes.
+    # Shapes and axes of blobs: the graph's without the batch.
 
-    def shape(self, index: int = 0) -> tuple[Dim, ...]:
-        """Shape of a bottom as NCNN has it; sizes may be open."""
-        return self.graph.shape(self.inputs[index])[1:]
+    def blob_shape(self, index: int = 0) -> tuple[Dim, ...]:
+        """Shape of an input; sizes may be open."""
+        return self.shape(index)[1:]
 
-    def sizes(self, index: int = 0) -> list[int]:
-        """Shape of a bottom. Raises InputError when a size is open."""
-        return self.known(self.shape(index))
+    def blob_sizes(self, index: int = 0) -> list[int]:
+        """Shape of an input. Raises InputError when a size is open."""
+        return list(self.sizes(self.blob_shape(index)))
 
-    def known(self, dims: Sequence[Dim]) -> list[int]:
-        """These dimensions as numbers. Raises InputError when one is open."""
+    def sizes(self, dims: Sequence[Dim]) -> tuple[int, ...]:
+        """These dimensions as numbers. Raises InputError for one that is not known."""
         if not all(isinstance(dim, int) for dim in dims):
             raise self.error("depends on the size of the input, which the file does not say; say it with --shape")
-        return [dim for dim in dims if isinstance(dim, int)]
+        return super().sizes(dims)
 
-    def axis(self, axis: int, rank: int | None = None) -> int:
-        """An axis as NCNN counts it, perhaps from the last, as the graph counts it. Raises InputError."""
-        rank = len(self.shape()) if rank is None else rank
+    def blob_axis(self, axis: int, extra: int = 0) -> int:
+        """An axis of the first blob, perhaps counted from the last, as the graph counts it.
+
+        `extra`: of a blob with so many axes more. Raises InputError when there is none such.
+        """
+        rank = len(self.blob_shape()) + extra
         if not -rank <= axis < rank:
-            raise self.error(f"axis {axis} is outside its input of {rank} dimensions")
+            raise self.error(f"axis {axis} is outside its input of {rank - extra} dimensions")
         return axis % rank + 1
 
     # Nodes.
 
-    def constant(self, role: str, value: Any, dtype: Any = np.float32) -> str:
-        """A constant of this layer."""
-        return self.graph.constant(f"{self.name}/{role}", np.asarray(value, dtype))
+    def first(self, op: str, inputs: Sequence[str], *, then: str, **attributes: Any) -> str:
+        """The layer's main node where it does not make the output; returns its own.
 
-    def ints(self, role: str, values: Sequence[int]) -> str:
-        """A constant list of whole numbers: axes, sizes, starts."""
-        return self.constant(role, list(values), np.int64)
+        The node that does is called LAYER/then.
+        """
+        made = self.graph.node(op, inputs, self.graph.temporary(f"{self.name}/{op}"), name=self.name, **attributes)
+        self.name = f"{self.name}/{then}"
+        return made
 
-    def add(self, role: str, op: str, inputs: Sequence[str], **attributes: Any) -> str:
-        """An auxiliary node, named LAYER/role; returns its output."""
-        name = f"{self.name}/{role}"
-        return self.graph.node(op, inputs, self.graph.temporary(name), name=name, **attributes)
+    def blob_reshape(self, sizes: Sequence[int]) -> None:
+        """Makes the output; -1 is worked out. Raises InputError when the first blob cannot fill that."""
+        dims = [0, *sizes]
+        self._check_reshape(self.shape(), dims)
+        self.emit("Reshape", [self.inputs[0], self.ints("shape", dims)])
 
-    def emit(self, op: str, inputs: Sequence[str], *, top: int = 0, **attributes: Any) -> None:
-        """The node that makes a top; it carries the layer's name."""
-        blob = self.layer.tops[top]
-        self._tensors[blob] = self.graph.node(op, inputs, blob, name=self._node, **attributes)
-
-    def emit_all(self, op: str, inputs: Sequence[str], **attributes: Any) -> None:
-        """The node that makes all tops at once."""
-        self.graph.node(op, inputs, self.layer.tops, name=self._node, **attributes)
-        self._tensors.update({blob: blob for blob in self.layer.tops})
-
-    def linear(self, op: str, inputs: Sequence[str], **attributes: Any) -> str:
-        """The node that carries the layer's name, before an activation that makes the top; returns its output."""
-        self._node = f"{self.name}/activation"
-        return self.graph.node(op, inputs, self.graph.temporary(f"{self.name}/linear"), name=self.name, **attributes)
+    def filled(self, role: str, value: float, *shape: int) -> str:
+        """A constant of one number. Raises InputError for more of them than weights could be."""
+        if math.prod(shape) > _LARGEST:
+            raise self.error(f"expected fewer channels than {'x'.join(map(str, shape))}")
+        return self.constant(role, np.full(shape, value))
 
     def alias(self, tensor: str) -> None:
-        """Every top is this tensor, and needs no node."""
-        self._tensors.update(dict.fromkeys(self.layer.tops, tensor))
+        """Every output is this tensor, and needs no node."""
+        self.outputs = [tensor] * len(self.outputs)

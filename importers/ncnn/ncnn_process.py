@@ -13,6 +13,7 @@ from pathlib import Path
 import ncnn
 import numpy as np
 
+_BINARY = (7767517).to_bytes(4, "little")  # what a network without text starts with
 REFUSED = 3  # exit code when NCNN does not load or run it
 _INEXACT = (
     *("use_fp16_packed", "use_fp16_storage", "use_fp16_arithmetic", "use_bf16_storage", "use_bf16_packed"),
@@ -21,14 +22,14 @@ _INEXACT = (
 
 
 def main(param: str, weights: str, feeds: str, wanted: str, results: str) -> int:
-    """FEEDS and RESULTS are named by the blobs' numbers, as counted through the layers' tops."""
+    """FEEDS and RESULTS are named by the blobs' numbers."""
     net = ncnn.Net()
     net.opt.num_threads = 1
     for option in _INEXACT:
         if hasattr(net.opt, option):
             setattr(net.opt, option, False)
-    is_text = Path(param).read_bytes().lstrip(b"\xef\xbb\xbf \r\n")[:1].isdigit()
-    if (net.load_param if is_text else net.load_param_bin)(param) or net.load_model(weights):
+    load = net.load_param_bin if Path(param).read_bytes().startswith(_BINARY) else net.load_param
+    if load(param) or net.load_model(weights):
         print("it does not load", file=sys.stderr)
         return REFUSED
     inputs = {int(place): np.ascontiguousarray(value) for place, value in np.load(feeds).items()}
@@ -36,10 +37,10 @@ def main(param: str, weights: str, feeds: str, wanted: str, results: str) -> int
     for place, value in inputs.items():
         extractor.input(place, ncnn.Mat(value).clone())
     found = {}
-    for name, place in json.loads(Path(wanted).read_text()):
-        code, value = extractor.extract(name if is_text else int(name.removeprefix("blob")))
+    for place in json.loads(Path(wanted).read_text()):
+        code, value = extractor.extract(place)
         if code:
-            print(f"it does not compute {name}, error {code}", file=sys.stderr)
+            print(f"it does not compute {net.blobs()[place].name or place}, error {code}", file=sys.stderr)
             return REFUSED
         found[str(place)] = np.array(value)
     np.savez(results, **found)  # type: ignore[arg-type]

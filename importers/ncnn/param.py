@@ -8,6 +8,7 @@ without names; whether a parameter's word is an integer or a float only its laye
 from __future__ import annotations
 
 import re
+import struct
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,23 +16,18 @@ import numpy as np
 
 from ..errors import InputError
 from ..names import printable
-from .companion import MAGIC
+from .companion import MAGIC, is_text
 from .layer_types import type_name
 
-END_OF_PARAMETERS = -233
+UNNAMED = "blob"  # with its number, a blob of a file that has no names
+_END = -233
 _ARRAY, _STRING = -23300, -23400  # minus its number, a parameter that is one
 _LARGEST_FILE = 1 << 26  # bytes: the largest real ones have less than a hundredth of it
 _PARAMETER = re.compile(r'(-?\d+)=("[^"\n]*"?|\S*)')
 
 
-@dataclass(frozen=True)
-class Words:
-    """Words of a binary .param whose type their reader knows."""
-
-    data: bytes
-
-
-Value = int | float | str | Words | tuple[int | float, ...]
+# Text, or words of 4 bytes: whether they are integers or floats only who asks for them knows.
+Value = str | bytes
 
 
 @dataclass(frozen=True)
@@ -58,7 +54,7 @@ def read_param(path: Path) -> list[Layer]:
         raise InputError(f"{path}: expected a .param, found {path.stat().st_size} bytes; is it the file of weights?")
     content = path.read_bytes()
     try:
-        layers = _text(content) if content.lstrip(b"\xef\xbb\xbf \r\n")[:1].isdigit() else _Binary(content).layers()
+        layers = _text(content) if is_text(path) else _Binary(content).layers()
     except _Damaged as error:
         raise InputError(f"{path}: the .param is damaged: {error}") from None
     if not layers:
@@ -74,7 +70,7 @@ def _text(content: bytes) -> list[Layer]:
     lines = content.decode("utf-8-sig", "replace").splitlines()
     rows = [(number, line) for number, line in enumerate(lines, 1) if line.strip() and not line.startswith("#")]
     counts = rows[1][1].split() if len(rows) > 1 else []
-    if len(counts) != 2 or not all(count.isdecimal() for count in counts):
+    if len(counts) != 2 or not all(map(_is_count, counts)):
         raise _Damaged(f"expected the counts of layers and blobs in line 2, found {printable(' '.join(counts))[:40]!r}")
     layers = [_layer(line, number) for number, line in rows[2:]]
     if len(layers) != int(counts[0]):
@@ -82,9 +78,13 @@ def _text(content: bytes) -> list[Layer]:
     return layers
 
 
+def _is_count(word: str) -> bool:
+    return word.isdecimal() and len(word) < 10
+
+
 def _layer(line: str, number: int) -> Layer:
     words = line.split()
-    if len(words) < 4 or not (words[2].isdecimal() and words[3].isdecimal()):
+    if len(words) < 4 or not all(map(_is_count, words[2:4])):
         raise _Damaged(
             f"expected a layer in line {number}: type, name, two counts, blobs; found {printable(line)[:60]!r}"
         )
@@ -99,21 +99,28 @@ def _layer(line: str, number: int) -> Layer:
 def _parameters(text: str, number: int) -> dict[int, Value]:
     found: dict[int, Value] = {}
     for match in _PARAMETER.finditer(text):
-        key, value = int(match[1]), match[2]
+        value = match[2]
         try:
+            key = int(match[1])
             if key <= _ARRAY:
-                found[_ARRAY - key] = tuple(map(_number, value.split(",")[1:]))
+                found[_ARRAY - key] = b"".join(_word(item, is_float=_is_float(item)) for item in value.split(",")[1:])
             elif value[:1] == '"' or value[:1].isalpha():
                 found[key] = value.strip('"')
             else:
-                found[key] = tuple(map(_number, value.strip(",").split(","))) if "," in value else _number(value)
-        except (ValueError, OverflowError):
+                items = value.removesuffix(",").split(",")
+                found[key] = b"".join(_word(item, is_float=_is_float(items[0])) for item in items)
+        except (ValueError, OverflowError, struct.error):
             raise _Damaged(f"expected a number in line {number}, found {printable(value)[:40]!r}") from None
     return found
 
 
-def _number(text: str) -> int | float:
-    return float(text) if "." in text or "e" in text.lower() else int(text)
+def _is_float(text: str) -> bool:
+    return "." in text or "e" in text.lower()
+
+
+def _word(text: str, *, is_float: bool) -> bytes:
+    """A number as NCNN keeps it; an integer where a float is asked for is the float of the same bits, as there."""
+    return struct.pack("<f", float(text)) if is_float else struct.pack("<i", int(text))
 
 
 class _Binary:
@@ -134,19 +141,19 @@ class _Binary:
 
     def _layer(self, index: int) -> Layer:
         kind, reads, makes = type_name(self._int()), self._int(), self._int()
-        bottoms, tops = ([f"blob{blob}" for blob in self._take(count)] for count in (reads, makes))
+        bottoms, tops = ([f"{UNNAMED}{blob}" for blob in self._take(count)] for count in (reads, makes))
         return Layer(kind, f"{kind}_{index}", bottoms, tops, self._parameters())
 
     def _parameters(self) -> dict[int, Value]:
         found: dict[int, Value] = {}
-        while (key := self._int()) != END_OF_PARAMETERS:
+        while (key := self._int()) != _END:
             if key <= _STRING:
                 length = self._int()
                 found[_STRING - key] = self._take(-(-length // 4)).tobytes()[:length].decode("utf-8", "replace")
             elif key <= _ARRAY:
-                found[_ARRAY - key] = Words(self._take(self._int()).tobytes())
+                found[_ARRAY - key] = self._take(self._int()).tobytes()
             else:
-                found[key] = Words(self._take(1).tobytes())
+                found[key] = self._take(1).tobytes()
         return found
 
     def _int(self) -> int:

@@ -12,6 +12,7 @@ import numpy as np
 from .layer_writer import LayerWriter
 
 _LARGEST = 127
+_LEAST = 1e-18  # of a scale
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ def read_scales(layer: LayerWriter, count: int, *, shared: bool = False) -> Scal
         raise layer.error("its result stays int8 for the next layer, which onnxray cannot translate")
     weights = layer.raw(1 if shared and term == 2 else count)
     entering = float(layer.raw(1)[0])
-    if not (np.isfinite([*weights, entering]).all() and (weights > 0).all() and entering > 0):
+    if not all(_LEAST < scale < 1 / _LEAST for scale in (*weights, entering)):
         raise layer.error("expected scales above 0 for its int8 numbers")
     return Scales(weights, entering)
 
@@ -54,8 +55,10 @@ def real_weights(layer: LayerWriter, stored: np.ndarray, scales: Scales | None) 
 
 
 def quantise_input(layer: LayerWriter, tensor: str, scales: Scales | None) -> str:
-    """What enters, rounded to its steps where the layer is int8."""
+    """What enters, rounded to its steps where the layer is int8. NCNN leaves out -128, which ONNX has."""
     if scales is None:
         return tensor
+    limit = _LARGEST / scales.input
+    tensor = layer.add("clipped", "Clip", [tensor, layer.constant("least", -limit), layer.constant("most", limit)])
     steps = [layer.constant("step", 1 / scales.input), layer.constant("zero", 0, np.int8)]
     return layer.add("rounded", "DequantizeLinear", [layer.add("numbers", "QuantizeLinear", [tensor, *steps]), *steps])

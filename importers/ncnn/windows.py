@@ -75,10 +75,10 @@ def same_pads(layer: LayerWriter, view: Window, *, lower: bool) -> list[int]:
 
     Raises InputError when the size is open.
     """
-    sides = layer.known(layer.shape()[1:])
+    sides = layer.sizes(layer.blob_shape()[1:])
     pairs = [same_padding(*numbers) for numbers in zip(sides, view.stride, view.reach, strict=True)]
-    if lower:
-        pairs = [pair[::-1] for pair in pairs]
+    if lower:  # NCNN turns height and width round, not depth
+        pairs = [*pairs[:-2], *(pair[::-1] for pair in pairs[-2:])]
     return [pair[0] for pair in pairs] + [pair[1] for pair in pairs]
 
 

@@ -35,6 +35,8 @@ from PIL import Image
         ("models/mxnet/mtcnn/det1-symbol.json", "mxnet"),
         ("models/paddle/ppocr_v2_cls/inference.pdmodel", "paddle"),
         ("models/paddle/ppocr_v2_cls/inference.pdiparams", "paddle"),
+        ("models/ncnn/ultraface_rfb320/RFB-320.param", "ncnn"),
+        ("models/ncnn/squeezenet_v1.1/squeezenet_v1.1.bin", "ncnn"),
         ("models/derived/resnet20_cifar10.pt2", "pytorch"),
         ("models/coreml/sinet_portrait/SINet.mlmodel", "coreml"),
         ("models/torchscript/mnist_scripted/model_scripted.pt", "pytorch"),

@@ -8,7 +8,7 @@ from functools import cache
 from ...families import merged
 from ..layer_writer import LayerWriter
 
-LayerFunction = Callable[[LayerWriter], None]
+LayerFunction = Callable[[LayerWriter], object]
 
 FAMILIES = (
     "activation",

@@ -19,7 +19,7 @@ def activated(layer: LayerWriter, op: str, inputs: list[str], **attributes: Any)
     if not kind:
         layer.emit(op, inputs, **attributes)
         return
-    activate(layer, layer.linear(op, inputs, **attributes))
+    activate(layer, layer.first(op, inputs, then="activation", **attributes))
 
 
 def activate(layer: LayerWriter, tensor: str) -> None:
@@ -76,7 +76,7 @@ def prelu(layer: LayerWriter) -> None:
     """A slope for all, or one a channel: the outermost axis."""
     count = layer.whole(0)
     slope = layer.raw(count)
-    shape = (1,) if count == 1 else (count, *[1] * (len(layer.shape()) - 1))
+    shape = (1,) if count == 1 else (count, *[1] * (len(layer.blob_shape()) - 1))
     layer.emit("PRelu", [layer.inputs[0], layer.constant("slope", slope.reshape(shape))])
 
 
@@ -96,8 +96,8 @@ def gelu(layer: LayerWriter) -> None:
 
 def glu(layer: LayerWriter) -> None:
     """The first half along an axis times the sigmoid of the second."""
-    axis = layer.axis(layer.whole(0))
-    side = layer.known(layer.shape()[axis - 1 : axis])[0]
+    axis = layer.blob_axis(layer.whole(0))
+    side = layer.sizes(layer.blob_shape()[axis - 1 : axis])[0]
     halves = [layer.graph.temporary(f"{layer.name}/{half}") for half in ("value", "gate")]
     parts = layer.ints("halves", [side // 2, side - side // 2])
     layer.graph.node("Split", [layer.inputs[0], parts], halves, name=f"{layer.name}/split", axis=axis)
@@ -109,7 +109,7 @@ def softmax(layer: LayerWriter) -> None:
     axis = layer.whole(0)
     if axis and not layer.whole(1):
         raise layer.error("the file is of an NCNN whose Softmax got its axis wrong; make it again, as NCNN asks, too")
-    layer.emit("Softmax", layer.inputs, axis=layer.axis(axis))
+    layer.emit("Softmax", layer.inputs, axis=layer.blob_axis(axis))
 
 
 def swish(layer: LayerWriter) -> None:
@@ -137,7 +137,7 @@ def dropout(layer: LayerWriter) -> None:
         layer.emit("Mul", [layer.inputs[0], layer.constant("scale", scale)])
 
 
-LAYERS: dict[str, Callable[[LayerWriter], None]] = {
+LAYERS: dict[str, Callable[[LayerWriter], object]] = {
     "AbsVal": lambda layer: layer.emit("Abs", layer.inputs),
     "BNLL": bnll,
     "CELU": lambda layer: layer.emit("Celu", layer.inputs, alpha=layer.number(0, 1.0)),

@@ -31,7 +31,7 @@ def _aligned(layer: LayerWriter) -> list[str]:
 
     A list may also go along the innermost axis, where its length is not that of the outermost.
     """
-    shapes = [layer.shape(0), layer.shape(1)]
+    shapes = [layer.blob_shape(0), layer.blob_shape(1)]
     ranks = [len(shape) for shape in shapes]
     tensors = list(layer.inputs[:2])
     if ranks[0] == ranks[1]:
@@ -80,7 +80,7 @@ def eltwise(layer: LayerWriter) -> None:
 
 def per_channel(layer: LayerWriter, count: int, role: str) -> str:
     """The next numbers of the file, one for each place along the outermost axis, or one for all."""
-    axes = len(layer.shape()) - 1
+    axes = len(layer.blob_shape()) - 1
     return layer.constant(role, layer.raw(count).reshape(count, *[1] * axes))
 
 
@@ -88,10 +88,10 @@ def scale(layer: LayerWriter) -> None:
     """Each channel times a number, which another layer may give, plus one."""
     count = layer.whole(0)
     if count == -233:
-        missing = len(layer.shape(0)) - len(layer.shape(1))
+        missing = len(layer.blob_shape(0)) - len(layer.blob_shape(1))
         factor = layer.inputs[1]
         if missing:
-            rank = len(layer.shape(1))
+            rank = len(layer.blob_shape(1))
             factor = layer.add(
                 "wider", "Unsqueeze", [factor, layer.ints("axes", list(range(rank + 1, rank + 1 + missing)))]
             )
@@ -99,14 +99,16 @@ def scale(layer: LayerWriter) -> None:
         return
     factor = per_channel(layer, count, "scale")
     if layer.whole(1):
-        scaled = layer.linear("Mul", [layer.inputs[0], factor])
+        scaled = layer.first("Mul", [layer.inputs[0], factor], then="shifted")
         layer.emit("Add", [scaled, per_channel(layer, count, "bias")])
     else:
         layer.emit("Mul", [layer.inputs[0], factor])
 
 
 def bias(layer: LayerWriter) -> None:
-    """Each channel plus a number."""
+    """Each channel plus a number; where there are no channels NCNN takes the first number for all."""
+    if len(layer.blob_shape()) < 3:
+        raise layer.error("expected an input of three dimensions")
     layer.emit("Add", [layer.inputs[0], per_channel(layer, layer.whole(0), "bias")])
 
 

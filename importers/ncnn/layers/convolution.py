@@ -53,12 +53,12 @@ def _check_static(layer: LayerWriter, key: int) -> None:
 
 
 def _weight_shape(layer: LayerWriter, view: Window, outputs: int, group: int) -> tuple[int, ...]:
-    """[outputs, inputs / group, …], from how many numbers the layer has. Raises InputError where that is not whole."""
+    """[outputs, inputs / group, …], by how many numbers the layer has. Raises InputError where they do not fit."""
     count = layer.whole(6)
     per_input = outputs * math.prod(view.kernel)
     if outputs < 1 or group < 1 or outputs % group or count < 1 or count % per_input:
         raise layer.error(f"{count} weights do not make {outputs} filters of {view.kernel} in {group} groups")
-    channels = layer.shape()[0]
+    channels = layer.blob_shape()[0]
     if isinstance(channels, int) and channels != count // per_input * group:
         raise layer.error(f"its weights are for {count // per_input * group} channels, its input has {channels}")
     return (outputs, count // per_input, *view.kernel)
@@ -91,7 +91,7 @@ def _cut(layer: LayerWriter, view: Window, behind: list[int]) -> list[int]:
     wanted = _output_size(layer, len(view.kernel))
     if not all(wanted):
         return [0] * (2 * len(wanted))
-    sides = layer.known(layer.shape()[1:])
+    sides = layer.sizes(layer.blob_shape()[1:])
     steps = zip(sides, view.stride, view.reach, behind, wanted, strict=True)
     cuts = [(side - 1) * stride + reach + more - want for side, stride, reach, more, want in steps]
     if min(cuts) < 0:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from ..layer_writer import LayerWriter
 from ..quantised import quantise_input, read_scales, real_weights
@@ -19,7 +19,7 @@ def inner_product(layer: LayerWriter) -> None:
     bias = layer.raw(outputs) if layer.whole(1) else None
     scales = read_scales(layer, outputs)
     kernel = real_weights(layer, weights, scales)
-    shape = layer.shape()
+    shape = layer.blob_shape()
     if len(shape) == 2 and shape[1] == count // outputs:
         rows = quantise_input(layer, layer.inputs[0], scales)
         _rows(layer, rows, [layer.constant("weights", kernel.T)], bias)
@@ -41,7 +41,7 @@ def _rows(layer: LayerWriter, rows: str, weights: list[str], bias: object) -> No
 
 def matmul(layer: LayerWriter) -> None:
     """Of matrices, or as many of them as the outer axes say."""
-    ranks = [len(layer.shape(place)) for place in (0, 1)]
+    ranks = [len(layer.blob_shape(place)) for place in (0, 1)]
     if min(ranks) < 2:
         raise layer.error(f"expected two matrices, found inputs of {ranks[0]} and {ranks[1]} dimensions")
     tensors = layer.inputs[:2]
@@ -113,38 +113,58 @@ def _added(layer: LayerWriter, tensor: str | None, rows: int, columns: int) -> s
 
 def attention(layer: LayerWriter) -> None:
     """Multi-head attention: queries, keys and values [rows, …] from one, two or three blobs, and maybe a mask."""
-    if layer.whole(18) or layer.whole(7):
-        raise layer.error("it is quantised or keeps keys and values, which onnxray cannot translate")
+    _check_plain(layer)
     width, heads = layer.whole(0), layer.whole(1, 1)
     if width < 1 or heads < 1 or width % heads or layer.whole(2) < width or layer.whole(2) % width:
         raise layer.error(f"cannot make {heads} heads of a width of {width}")
-    entering = layer.whole(2) // width
-    each = width // heads
+    entering, each = layer.whole(2) // width, width // heads
     sources = layer.inputs[:-1] if layer.whole(5) else layer.inputs
-    mask = layer.inputs[-1] if layer.whole(5) else None
     if not sources or any(len(layer.graph.shape(tensor)) != 3 for tensor in sources):
         raise layer.error("expected blobs of two dimensions")
     sources = [*sources, *[sources[-1]] * (3 - len(sources))][:3]
+    widths = (entering, layer.whole(3, width), layer.whole(4, width))
     parts = []
-    for role, tensor, inputs in zip(
-        ("query", "key", "value"), sources, (entering, layer.whole(3, width), layer.whole(4, width)), strict=True
-    ):
+    for role, tensor, inputs in zip(("query", "key", "value"), sources, widths, strict=True):
         projected = _dense(layer, role, tensor, inputs, width)
         split = layer.add(f"{role}_split", "Reshape", [projected, layer.ints(f"{role}_heads", [0, -1, heads, each])])
-        perm = [0, 2, 3, 1] if role == "key" else [0, 2, 1, 3]
-        parts.append(layer.add(f"{role}_by_head", "Transpose", [split], perm=perm))
-    score = layer.add("score", "MatMul", parts[:2])
-    score = layer.add("scaled", "Mul", [score, layer.constant("scale", layer.number(6, 1 / math.sqrt(each)))])
-    if mask is not None:
-        if len(layer.graph.shape(mask)) == 3:
-            mask = layer.add("mask_of_all", "Unsqueeze", [mask, layer.ints("head_axis", [1])])
-        score = layer.add("masked", "Add", [score, mask])
-    share = layer.add("share", "Softmax", [score], axis=-1)
-    mixed = layer.add("mixed", "Transpose", [layer.add("weighted", "MatMul", [share, parts[2]])], perm=[0, 2, 1, 3])
+        parts.append(layer.add(f"{role}_by_head", "Transpose", [split], perm=[0, 2, 1, 3]))
+    weighted = layer.add("weighted", "MatMul", _shares_and_values(layer, parts, layer.number(6, 1 / math.sqrt(each))))
+    mixed = layer.add("mixed", "Transpose", [weighted], perm=[0, 2, 1, 3])
     joined = layer.add("joined", "Reshape", [mixed, layer.ints("joined_shape", [0, -1, width])])
     kernel = layer.constant("output_weights", layer.tagged(entering, width).T)
     product = layer.add("output_product", "MatMul", [joined, kernel])
     layer.emit("Add", [product, layer.constant("output_bias", layer.raw(entering))])
+
+
+def dot_product_attention(layer: LayerWriter) -> None:
+    """Attention of queries, keys and values [heads, rows, …] that other layers make."""
+    _check_plain(layer)
+    shapes = [layer.blob_shape(place) for place in range(3)]
+    if any(len(shape) != 3 or shape[0] != shapes[0][0] for shape in shapes):
+        raise layer.error(f"expected blobs of as many heads each, found {list(map(list, shapes))}")
+    scale = layer.number(6) or 1 / math.sqrt(layer.sizes(shapes[0][2:])[0])
+    layer.emit("MatMul", _shares_and_values(layer, layer.inputs[:3], scale))
+
+
+def _check_plain(layer: LayerWriter) -> None:
+    if layer.whole(18) or layer.whole(7):
+        raise layer.error("it is quantised or keeps keys and values, which onnxray cannot translate")
+
+
+def _shares_and_values(layer: LayerWriter, parts: Sequence[str], scale: float) -> list[str]:
+    """How much each query takes of each value, [N, heads, queries, values], and the values.
+
+    `parts`: queries, keys and values [N, heads, rows, …]. The last blob is a mask where parameter 5 says so.
+    """
+    query, key, value = parts
+    score = layer.add("score", "MatMul", [query, _transposed(layer, "key_turned", key)])
+    score = layer.add("scaled", "Mul", [score, layer.constant("scale", scale)])
+    if layer.whole(5):
+        mask = layer.inputs[-1]
+        if len(layer.graph.shape(mask)) == 3:
+            mask = layer.add("mask_of_all", "Unsqueeze", [mask, layer.ints("head_axis", [1])])
+        score = layer.add("masked", "Add", [score, mask])
+    return [layer.add("share", "Softmax", [score], axis=-1), value]
 
 
 def _dense(layer: LayerWriter, role: str, tensor: str, inputs: int, outputs: int) -> str:
@@ -158,4 +178,5 @@ LAYERS: dict[str, Callable[[LayerWriter], None]] = {
     "InnerProduct": inner_product,
     "MatMul": matmul,
     "MultiHeadAttention": attention,
+    "SDPA": dot_product_attention,
 }

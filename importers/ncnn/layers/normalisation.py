@@ -25,9 +25,11 @@ def batch_norm(layer: LayerWriter) -> None:
 def instance_norm(layer: LayerWriter) -> None:
     """Each channel of each image by its own mean and variance."""
     count, eps, affine = layer.whole(0), layer.number(1, 0.001), layer.whole(2, 1)
-    channels = layer.known(layer.shape()[:1])[0]
-    gamma, beta = (layer.raw(count), layer.raw(count)) if affine else (np.ones(channels), np.zeros(channels))
-    constants = [layer.constant("gamma", gamma), layer.constant("beta", beta)]
+    channels = layer.sizes(layer.blob_shape()[:1])[0]
+    if affine:
+        constants = [layer.constant(role, layer.raw(count)) for role in ("gamma", "beta")]
+    else:
+        constants = [layer.filled(role, value, channels) for role, value in (("gamma", 1), ("beta", 0))]
     layer.emit("InstanceNormalization", [layer.inputs[0], *constants], epsilon=eps)
 
 
@@ -35,12 +37,12 @@ def group_norm(layer: LayerWriter) -> None:
     """As `instance_norm`, of groups of channels."""
     groups, count, eps = layer.whole(0, 1), layer.whole(1), layer.number(2, 0.001)
     affine = layer.whole(3, 1)
-    sizes = layer.sizes()
+    sizes = layer.blob_sizes()
     if groups < 1 or sizes[0] % groups:
         raise layer.error(f"cannot make {groups} groups of {sizes[0]} channels")
     grouped = layer.add("groups", "Reshape", [layer.inputs[0], layer.ints("split", [0, groups, -1])])
-    unit = [layer.constant("ones", np.ones(groups)), layer.constant("zeros", np.zeros(groups))]
-    normal = layer.linear("InstanceNormalization", [grouped, *unit], epsilon=eps)
+    unit = [layer.filled("ones", 1, groups), layer.filled("zeros", 0, groups)]
+    normal = layer.first("InstanceNormalization", [grouped, *unit], then="whole", epsilon=eps)
     shape = layer.ints("joined", [0, *sizes])
     if not affine:
         layer.emit("Reshape", [normal, shape])
@@ -54,8 +56,8 @@ def layer_norm(layer: LayerWriter) -> None:
     """Over the innermost axes, as many as the weights have numbers for."""
     count, eps, affine = layer.whole(0), layer.number(1, 0.001), layer.whole(2, 1)
     sizes = _inner_sizes(layer, count)
-    gamma = layer.raw(*sizes) if affine else np.ones(sizes)
-    inputs = [layer.inputs[0], layer.constant("gamma", gamma)]
+    gamma = layer.constant("gamma", layer.raw(*sizes)) if affine else layer.filled("gamma", 1, *sizes)
+    inputs = [layer.inputs[0], gamma]
     if affine:
         inputs.append(layer.constant("beta", layer.raw(*sizes)))
     layer.emit("LayerNormalization", inputs, axis=-len(sizes), epsilon=eps)
@@ -72,14 +74,14 @@ def rms_norm(layer: LayerWriter) -> None:
     if not affine:
         layer.emit("Div", [x, root])
         return
-    normal = layer.linear("Div", [x, root])
+    normal = layer.first("Div", [x, root], then="scaled")
     layer.emit("Mul", [normal, layer.constant("gamma", layer.raw(*sizes))])
 
 
 def _inner_sizes(layer: LayerWriter, count: int) -> list[int]:
     """The sizes of the one or two innermost axes that make so many numbers. Raises InputError when none do."""
-    shape = layer.shape()
-    sizes = [count] if len(shape) < 3 or shape[-1] == count else layer.known(shape[-2:])
+    shape = layer.blob_shape()
+    sizes = [count] if len(shape) < 3 or shape[-1] == count else list(layer.sizes(shape[-2:]))
     if int(np.prod(sizes)) != count:
         raise layer.error(f"its {count} weights do not fit its input's {' by '.join(map(str, sizes))}")
     return sizes
@@ -106,9 +108,9 @@ def local_response(layer: LayerWriter) -> None:
 
 def mean_variance(layer: LayerWriter) -> None:
     """(x - mean) / (sqrt(variance) + eps), of each channel or of all."""
-    if len(layer.shape()) < 3:
+    if len(layer.blob_shape()) < 3:
         raise layer.error("expected an input of three dimensions")
-    axes = list(range(1 if layer.whole(1) else 2, len(layer.shape()) + 1))
+    axes = list(range(1 if layer.whole(1) else 2, len(layer.blob_shape()) + 1))
     x = layer.inputs[0]
     mean = layer.add("mean", "ReduceMean", [x], axes=axes)
     if not layer.whole(0):
@@ -123,7 +125,7 @@ def mean_variance(layer: LayerWriter) -> None:
 def normalize(layer: LayerWriter) -> None:
     """x / its length, of each place, each channel or all, times one number or one a channel."""
     spatial, channel = layer.whole(0), layer.whole(4, 1)
-    inner = list(range(2, len(layer.shape()) + 1))
+    inner = list(range(2, len(layer.blob_shape()) + 1))
     axes = [1] * bool(channel) + inner * bool(spatial)
     if len(inner) < 2 or not axes:
         raise layer.error("expected an input of three dimensions, and what to normalise")
@@ -132,7 +134,7 @@ def normalize(layer: LayerWriter) -> None:
     length = _length(layer, squares)
     count = layer.whole(3)
     factor = layer.raw(count).reshape(count, *[1] * len(inner))
-    normal = layer.linear("Div", [x, length])
+    normal = layer.first("Div", [x, length], then="scaled")
     layer.emit("Mul", [normal, layer.constant("scale", factor[:1] if layer.whole(1) else factor)])
 
 

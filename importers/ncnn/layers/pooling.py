@@ -12,6 +12,7 @@ from ..windows import POOLING, Window, same_pads, window
 
 _MAX, _AVERAGE = 0, 1
 _FULL, _VALID, _SAME_UPPER, _SAME_LOWER = range(4)
+_LARGEST = 1 << 16  # places an axis
 _KEPT = -233  # instead of a number of results: as many as enter
 
 
@@ -19,7 +20,7 @@ def pooling(layer: LayerWriter, axes: int) -> None:
     """The largest or the mean of each window."""
     method = layer.choice(0, {_MAX: "Max", _AVERAGE: "Average"}, "pooling")
     if layer.whole(4):
-        pooled = layer.linear(f"Global{method}Pool", layer.inputs)
+        pooled = layer.first(f"Global{method}Pool", layer.inputs, then="flat")
         layer.emit("Flatten", [pooled], axis=1)
     elif layer.whole(7):
         _adaptive(layer, axes, method)
@@ -36,11 +37,20 @@ def _windowed(layer: LayerWriter, axes: int, method: str) -> None:
         # A window that NCNN lets begin or end in the padding of "SAME" counts all its places.
         counts = layer.whole(6) or mode in (_SAME_UPPER, _SAME_LOWER)
         attributes["count_include_pad"] = int(bool(counts) and bool(any(around)))
-    inner = layer.inputs
-    sides = [*view.kernel, *view.kernel]
-    if any(pad >= side for pad, side in zip(around, sides, strict=True)):  # ONNX's pooling takes less
-        raise layer.error(f"its padding {around} is not smaller than its window {view.kernel}")
-    layer.emit(f"{method}Pool", inner, pads=around, **attributes)
+    tensor = layer.inputs[0]
+    if any(pad >= side for pad, side in zip(around, [*view.kernel, *view.kernel], strict=True)):  # ONNX takes less
+        if method == "Average" and not attributes["count_include_pad"]:
+            raise layer.error(f"averages nothing where its padding {around} is as large as its window {view.kernel}")
+        tensor, around = _padded(layer, method, around), [0] * len(around)
+    layer.emit(f"{method}Pool", [tensor], pads=around, **attributes)
+
+
+def _padded(layer: LayerWriter, method: str, around: list[int]) -> str:
+    """The input, padded by a node of its own with what changes no result."""
+    axes = len(around) // 2
+    places = layer.ints("pads", [0, 0, *around[:axes], 0, 0, *around[axes:]])
+    value = layer.constant("pad_value", np.finfo(np.float32).min if method == "Max" else 0)
+    return layer.add("padded", "Pad", [layer.inputs[0], places, value])
 
 
 def _pads(layer: LayerWriter, view: Window, mode: int) -> tuple[list[int], bool]:
@@ -55,14 +65,14 @@ def _pads(layer: LayerWriter, view: Window, mode: int) -> tuple[list[int], bool]
         return same_pads(layer, view, lower=mode == _SAME_LOWER), False
     if min(*view.before, *view.after) < 0:
         raise layer.error(f"padding of {[*view.before, *view.after]} is not known")
-    steps = list(zip(layer.shape()[1:], view.kernel, view.stride, view.before, view.after, strict=True))
+    steps = list(zip(layer.blob_shape()[1:], view.kernel, view.stride, view.before, view.after, strict=True))
     if mode == _VALID or all(stride == 1 for stride in view.stride):
         return [*view.before, *view.after], False
     if not all(isinstance(step[0], int) for step in steps):
         if any(stride + after > side for _, side, stride, _, after in steps):
-            layer.sizes()
+            layer.blob_sizes()
         return [*view.before, *view.after], True
-    sides = layer.sizes()[1:]
+    sides = layer.blob_sizes()[1:]
     tails = [
         -(side + first + last - reach) % stride
         for side, (_, reach, stride, first, last) in zip(sides, steps, strict=True)
@@ -77,17 +87,17 @@ def _adaptive(layer: LayerWriter, axes: int, method: str) -> None:
     if all(count == 1 for count in wanted):
         layer.emit(f"Global{method}Pool", layer.inputs)
         return
-    sides = layer.sizes()[1:]
+    sides = layer.blob_sizes()[1:]
     wanted = [side if count == _KEPT else count for side, count in zip(sides, wanted, strict=True)]
-    if min(wanted) < 1:
-        raise layer.error(f"expected from 1 result an axis, found {wanted}")
+    if not 1 <= min(wanted) <= max(*wanted, *sides) <= _LARGEST:
+        raise layer.error(f"cannot make {wanted} results of {sides}")
     if all(side % count == 0 for side, count in zip(sides, wanted, strict=True)):
         kernel = [side // count for side, count in zip(sides, wanted, strict=True)]
         layer.emit(f"{method}Pool", layer.inputs, kernel_shape=kernel, strides=kernel)
         return
     tensor = layer.inputs[0]
     for axis, (side, count) in enumerate(zip(sides, wanted, strict=True), 2):
-        tensor = _adapted(layer, tensor, axis, _edges(side, count), method)
+        tensor = tensor if side == count else _adapted(layer, tensor, axis, _edges(side, count), method)
     layer.emit("Identity", [tensor])
 
 
@@ -106,7 +116,7 @@ def _adapted(layer: LayerWriter, tensor: str, axis: int, edges: Sequence[tuple[i
     if method == "Max":
         return layer.add(f"max{axis}", "ReduceMax", [gathered], axes=[axis + 1], keepdims=0)
     shares = np.array([[(start + step < end) / (end - start) for step in range(longest)] for start, end in edges])
-    trailing = len(layer.shape()) - axis
+    trailing = len(layer.blob_shape()) - axis
     weights = layer.constant(f"shares{axis}", shares.reshape(*shares.shape, *[1] * trailing))
     weighted = layer.add(f"weighted{axis}", "Mul", [gathered, weights])
     axes = layer.ints(f"sum_axes{axis}", [axis + 1])

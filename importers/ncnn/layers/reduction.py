@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from ..layer_writer import LayerWriter
 
 _OPERATIONS = (
@@ -16,8 +18,8 @@ _OPERATIONS = (
 def reduction(layer: LayerWriter) -> None:
     """Along some axes or all, times a factor; of all it leaves one number."""
     op = layer.choice(0, dict(enumerate(_OPERATIONS)), "operation")
-    rank = len(layer.shape())
-    axes = sorted({layer.axis(axis) for axis in layer.wholes(3)})
+    rank = len(layer.blob_shape())
+    axes = sorted({layer.blob_axis(axis) for axis in layer.wholes(3)})
     if axes and not layer.whole(5):
         raise layer.error("the file is of an NCNN that counted axes otherwise; make it again, as NCNN asks, too")
     if layer.whole(1, 1) or not axes:
@@ -39,7 +41,7 @@ def reduction(layer: LayerWriter) -> None:
     if not steps:
         layer.emit(op, inputs, **attributes)
         return
-    tensor = layer.linear(op, inputs, **attributes)
+    tensor = layer.first(op, inputs, then="result", **attributes)
     for role, (kind, others) in enumerate(steps[:-1]):
         tensor = layer.add(f"step{role}", kind, [tensor, *others])
     layer.emit(steps[-1][0], [tensor, *steps[-1][1]])
@@ -47,7 +49,7 @@ def reduction(layer: LayerWriter) -> None:
 
 def cumulative_sum(layer: LayerWriter) -> None:
     """Running sum along an axis."""
-    axis = layer.constant("axis", layer.axis(layer.whole(0)), "int64")
+    axis = layer.constant("axis", layer.blob_axis(layer.whole(0)), np.int64)
     layer.emit("CumSum", [layer.inputs[0], axis])
 
 

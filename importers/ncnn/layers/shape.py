@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 
@@ -34,26 +33,17 @@ def reshape(layer: LayerWriter) -> None:
     names = ("", "W", "WH", "WHC", "WHDC")[len(wanted)] if len(wanted) < 5 else ""
     if not names:
         raise layer.error(f"expected one to four sizes, found {len(wanted)}")
-    kept = dict(zip(_NAMES[len(layer.shape())], layer.shape(), strict=True))
+    kept = dict(zip(_NAMES[len(layer.blob_shape())], layer.blob_shape(), strict=True))
     sizes: list[Dim] = [kept.get(name, 1) if size == 0 else size for name, size in zip(names, wanted, strict=True)]
-    reshape_to(layer, sizes[::-1])
-
-
-def reshape_to(layer: LayerWriter, sizes: Sequence[Dim], tensor: str | None = None) -> None:
-    """Make the top of these sizes, one of which may be -1. Raises InputError where they do not fit or are open."""
-    total = math.prod(layer.sizes()) if all(isinstance(size, int) for size in layer.shape()) else None
-    numbers = layer.known(sizes)
-    rest = math.prod(size for size in numbers if size != -1)
-    if total is not None and -1 in numbers and rest > 0 and total % rest == 0:
-        numbers[numbers.index(-1)] = total // rest
-    if min(numbers) < -1 or numbers.count(-1) > 1 or (total is not None and math.prod(numbers) != total):
-        raise layer.error(f"cannot make {numbers} of {list(layer.shape())}")
-    layer.emit("Reshape", [tensor or layer.inputs[0], layer.ints("shape", [0, *numbers])])
+    numbers = layer.sizes(sizes[::-1])
+    if min(numbers) < -1 or 0 in numbers or numbers.count(-1) > 1:
+        raise layer.error(f"cannot make {list(numbers)} of {list(layer.blob_shape())}")
+    layer.blob_reshape(numbers)
 
 
 def permute(layer: LayerWriter) -> None:
     """Axes in another order."""
-    rank = len(layer.shape())
+    rank = len(layer.blob_shape())
     orders = _ORDERS.get(rank, "W").split()
     order = layer.choice(0, dict(enumerate(orders)), "order")
     perm = [_NAMES[rank].index(name) + 1 for name in order[::-1]]
@@ -65,7 +55,7 @@ def permute(layer: LayerWriter) -> None:
 
 def flatten(layer: LayerWriter) -> None:
     """One axis of all."""
-    if len(layer.shape()) == 1:
+    if len(layer.blob_shape()) == 1:
         layer.alias(layer.inputs[0])
     else:
         layer.emit("Flatten", layer.inputs, axis=1)
@@ -73,8 +63,8 @@ def flatten(layer: LayerWriter) -> None:
 
 def squeeze(layer: LayerWriter) -> None:
     """Without these axes where they have the size 1; one axis is left."""
-    names, shape = _NAMES[len(layer.shape())], layer.shape()
-    wanted = [layer.axis(axis) for axis in layer.wholes(3)]
+    names, shape = _NAMES[len(layer.blob_shape())], layer.blob_shape()
+    wanted = [layer.blob_axis(axis) for axis in layer.wholes(3)]
     if 3 not in layer.layer.params:
         flags = {"W": layer.whole(0), "H": layer.whole(1), "D": layer.whole(11), "C": layer.whole(2)}
         wanted = [place for place, name in enumerate(names, 1) if flags[name]]
@@ -90,20 +80,19 @@ def squeeze(layer: LayerWriter) -> None:
 def expand(layer: LayerWriter) -> None:
     """New axes of size 1, counted in the result."""
     axes = layer.wholes(3)
-    rank = len(layer.shape()) + len(axes)
-    if not axes or rank > 4:
+    if not axes or len(layer.blob_shape()) + len(axes) > 4:
         raise layer.error(f"expected new axes, four with its input's at most, found {axes}")
-    layer.emit("Unsqueeze", [layer.inputs[0], layer.ints("axes", [layer.axis(axis, rank) for axis in axes])])
+    layer.emit("Unsqueeze", [layer.inputs[0], layer.ints("axes", [layer.blob_axis(axis, len(axes)) for axis in axes])])
 
 
 def concat(layer: LayerWriter) -> None:
     """One after another along an axis."""
-    layer.emit("Concat", layer.inputs, axis=layer.axis(layer.whole(0)))
+    layer.emit("Concat", layer.inputs, axis=layer.blob_axis(layer.whole(0)))
 
 
 def shuffle_channels(layer: LayerWriter) -> None:
     """Channel k of each group next to that of the others."""
-    channels = layer.known(layer.shape()[:1])[0]
+    channels = layer.sizes(layer.blob_shape()[:1])[0]
     groups = layer.whole(0, 1)
     if groups < 1 or channels % groups:
         raise layer.error(f"cannot make {groups} groups of {channels} channels")
@@ -112,7 +101,7 @@ def shuffle_channels(layer: LayerWriter) -> None:
     split = layer.ints("split", [0, groups, channels // groups, -1])
     apart = layer.add("groups", "Reshape", [layer.inputs[0], split])
     turned = layer.add("turned", "Transpose", [apart], perm=[0, 2, 1, 3])
-    joined = layer.ints("joined", [0, *layer.sizes()])
+    joined = layer.ints("joined", [0, *layer.blob_sizes()])
     layer.emit("Reshape", [turned, joined])
 
 
@@ -128,7 +117,7 @@ def reorg(layer: LayerWriter) -> None:
     if layer.choice(1, {0: False, 1: True}, "mode"):
         layer.emit("SpaceToDepth", layer.inputs, blocksize=stride)
         return
-    channels, height, width = layer.sizes()
+    channels, height, width = layer.blob_sizes()
     if stride < 1 or height % stride or width % stride:
         raise layer.error(f"cannot make blocks of {stride} from {height}x{width}")
     split = layer.ints("split", [0, channels, height // stride, stride, width // stride, stride])
@@ -141,10 +130,10 @@ def reorg(layer: LayerWriter) -> None:
 def tile(layer: LayerWriter) -> None:
     """So often along each axis; more numbers than axes make axes in front."""
     repeats = layer.wholes(2)
-    rank = len(layer.shape())
+    rank = len(layer.blob_shape())
     if not repeats:
         repeats = [1] * rank
-        repeats[layer.axis(layer.whole(0)) - 1] = layer.whole(1, 1)
+        repeats[layer.blob_axis(layer.whole(0)) - 1] = layer.whole(1, 1)
     repeats = [1] * (rank - len(repeats)) + repeats
     if min(repeats) < 1 or len(repeats) > 4:
         raise layer.error(f"cannot repeat an input of {rank} dimensions {repeats} times")
