@@ -33,6 +33,17 @@ class NodeWriter:
         """An InputError that names this layer; to be raised by the caller."""
         return InputError(f"layer {self.name} ({self.kind}): {reason}")
 
+    def misfit(self, error: Exception) -> InputError:
+        """What to say where ONNX, or a sum with the file's numbers, refuses what this layer writes."""
+        shapes = ", ".join(self._described(index) for index in range(len(self.inputs)))
+        return self.error(f"does not fit its inputs of shape {shapes} ({error})")
+
+    def _described(self, index: int) -> str:
+        try:
+            return str(list(self.shape(index)))
+        except (ValueError, KeyError):
+            return "unknown"
+
     def shape(self, index: int = 0) -> tuple[Dim, ...]:
         """Shape of an input; open dimensions are names. Raises InputError where there is no such input."""
         if index >= len(self.inputs):
@@ -60,10 +71,10 @@ class NodeWriter:
         self._check_reshape(self.graph.shape(value), dims)
         return self.add(role, "Reshape", [value, self.ints(f"{role}_shape", dims)])
 
-    def reshape(self, dims: Sequence[int]) -> None:
-        """Makes the output from the first input, as `reshaped`."""
-        self._check_reshape(self.shape(), dims)
-        self.emit("Reshape", [self.inputs[0], self.ints("shape", dims)])
+    def reshape(self, value: str, dims: Sequence[int]) -> None:
+        """Makes the output, as `reshaped`."""
+        self._check_reshape(self.graph.shape(value), dims)
+        self.emit("Reshape", [value, self.ints("shape", dims)])
 
     def _check_reshape(self, before: Sequence[Dim], dims: Sequence[int]) -> None:
         if any(dim == 0 and at >= len(before) for at, dim in enumerate(dims)):

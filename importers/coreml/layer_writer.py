@@ -80,4 +80,5 @@ class LayerWriter(NodeWriter):
 
 def _holds_one(message: Any) -> bool:
     """Whether the weights are a single number."""
-    return len(message.floatValue) == 4 or len(message.float16Value) == 2 or len(message.rawValue) == 1
+    is_one_byte = len(message.rawValue) == 1 and message.quantization.numberOfBits > 4
+    return len(message.floatValue) == 4 or len(message.float16Value) == 2 or is_one_byte

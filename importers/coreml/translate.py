@@ -54,13 +54,17 @@ class _Translation:
 
     def run(self) -> onnx.ModelProto:
         """The whole graph."""
-        for entry in self.network.inputs:
-            self.graph.input(entry.name, self._input_shape(entry))
-        for layer in self.network.layers:
-            self._layer(layer)
+        if not self.network.outputs:
+            raise InputError("expected a neural network, found none of its outputs among what its layers make")
         try:
+            for entry in self.network.inputs:
+                self.graph.input(entry.name, self._input_shape(entry))
+            for layer in self.network.layers:
+                self._layer(layer)
             return self.graph.finish(self.network.outputs)
         except ValueError as error:
+            if isinstance(error, InputError):
+                raise
             raise InputError(f"the Core ML network does not make a consistent graph: {error}") from error
 
     def _input_shape(self, entry: Input) -> list[Dim]:
@@ -88,8 +92,7 @@ class _Translation:
         except (ValueError, ArithmeticError, IndexError, KeyError, MemoryError) as error:
             if isinstance(error, InputError):
                 raise
-            shapes = ", ".join(str(list(self.graph.shape(tensor))) for tensor in inputs)
-            raise writer.error(f"does not fit its inputs of shape {shapes} ({error})") from error
+            raise writer.misfit(error) from error
         if writer.flat:
             self.flat.update(layer.outputs)
 

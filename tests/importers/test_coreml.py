@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -175,6 +178,21 @@ def test_quantised_kernels_of_a_transposed_convolution_have_a_scale_an_output_ch
     proto = opened(tmp_path, model([kernels], [image("x", 5, 6)]))
     found = onnx.numpy_helper.to_array(proto.graph.initializer[0])
     np.testing.assert_allclose(found, codes * scale.reshape(1, 4, 1, 1), rtol=1e-6)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("coremltools") is None, reason="coremltools is not installed")
+def test_what_coremltools_quantises_is_what_it_reads_back(tmp_path: Path) -> None:
+    script = Path(tiny_coreml.__file__).with_name("coreml_apple.py")
+    done = subprocess.run([sys.executable, "-P", script, tmp_path], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    files = sorted(tmp_path.glob("*.mlmodel"))
+    assert len(files) == 4
+    for path in files:
+        proto = load(path)
+        ours = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in proto.graph.initializer}
+        with np.load(path.with_suffix(".npz")) as theirs:
+            for name in ("conv", "deconv", "dense"):
+                np.testing.assert_allclose(ours[f"{name}/weights"].ravel(), theirs[name], rtol=1e-5, atol=1e-6)
 
 
 WRONG_WEIGHTS = [

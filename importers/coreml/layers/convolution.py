@@ -73,6 +73,8 @@ def _transposed(layer: LayerWriter, kernel: Sequence[int], stride: Sequence[int]
     over = [have - want for have, want in zip(full, wanted, strict=True)]
     pairs = [(max(excess, 0) // 2, max(excess, 0) - max(excess, 0) // 2) for excess in over]
     beyond = [max(-excess, 0) for excess in over]
+    if any(more >= step for more, step in zip(beyond, stride, strict=True)):
+        raise layer.error(f"its windows make {full} rows and columns at most, {list(wanted)} are wanted")
     _convolve(layer, "ConvTranspose", kernel, stride, in_order(layer, pairs), [1, 1], beyond)
 
 

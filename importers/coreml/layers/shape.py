@@ -11,7 +11,8 @@ from ...graph_builder import Dim
 from ..layer_writer import LayerWriter
 from ..wire_schema import enum_name
 
-_LARGEST = 1 << 26  # numbers that a file may have filled in without holding them
+_LARGEST = 1 << 26  # numbers of a tensor that is made larger
+_LARGEST_FILL = 1 << 22  # numbers that a file may have filled in without holding them
 
 
 def reshape(layer: LayerWriter) -> None:
@@ -23,7 +24,7 @@ def reshape(layer: LayerWriter) -> None:
         raise layer.error(f"expected a shape [C, H, W], found {target}")
     layer.images()
     if enum_name("ReshapeOrder", layer.param.mode) == "CHANNEL_FIRST":
-        layer.reshape([0, *target])
+        layer.reshape(layer.inputs[0], [0, *target])
         return
     channels, height, width = target
     last = layer.add("channels_last", "Transpose", layer.inputs, perm=[0, 2, 3, 1])
@@ -85,12 +86,12 @@ def reshape_static(layer: LayerWriter) -> None:
     target = list(layer.param.targetShape)
     if any(size < -1 for size in target) or target.count(-1) > 1 or len(target) < target.count(0):
         raise layer.error(f"expected sizes, of which one may be -1, found {target}")
-    layer.reshape(target)
+    layer.reshape(layer.inputs[0], target)
 
 
 def reshape_like(layer: LayerWriter) -> None:
     """To the shape of the second input."""
-    layer.reshape(layer.sizes(layer.shape(1)))
+    layer.reshape(layer.inputs[0], layer.sizes(layer.shape(1)))
 
 
 def squeeze(layer: LayerWriter) -> None:
@@ -142,9 +143,9 @@ def load_constant(layer: LayerWriter) -> None:
 def fill_static(layer: LayerWriter) -> None:
     """One number throughout."""
     shape = [int(size) for size in layer.param.targetShape]
-    if math.prod(shape) > _LARGEST:
-        raise layer.error(f"expected at most {_LARGEST} numbers, found {shape}")
-    layer.emit("Identity", [layer.constant("data", np.full(shape, layer.param.value))])
+    if math.prod(shape) > _LARGEST_FILL:
+        raise layer.error(f"expected at most {_LARGEST_FILL} numbers, found {shape}")
+    layer.emit("Identity", [layer.constant("data", np.full(shape, layer.param.value, np.float32))])
 
 
 def broadcast_to_static(layer: LayerWriter) -> None:
