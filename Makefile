@@ -4,14 +4,15 @@ BIN := .venv/bin
 # Versions this tree is tested with; `make CONSTRAINTS=` takes the newest instead.
 CONSTRAINTS ?= -c .ci/constraints.txt
 SANITIZERS := address,undefined
+TFJS := tfjs-layers tfjs-converter tfjs-backend-cpu
 
-.PHONY: demo test install develop check sanitize browser node-cases clean
+.PHONY: demo test install develop check sanitize browser node-cases tfjs clean
 
 demo: install
 	$(BIN)/onnxray demo
 
 test: install
-	$(MAKE) --no-print-directory -j3 --output-sync=target check sanitize browser node-cases
+	$(MAKE) --no-print-directory -j3 --output-sync=target check sanitize browser node-cases tfjs
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses=4 --dist worksteal --durations=25
 
 check:
@@ -61,6 +62,12 @@ browser:
 	|| echo "no Chromium on PATH: the report's browser tests are skipped (apt install chromium)"
 
 # The node tests of three older onnx releases, which lie in their wheels: data for tests, never installed.
+# TensorFlow.js, which layers-models and graph-models are compared with. Without Node, or npm's registry, that is skipped.
+tfjs: | .venv/installed
+	@test -d .venv/tfjs/node_modules || { command -v npm >/dev/null \
+		&& npm install --silent --no-audit --no-fund --prefix .venv/tfjs $(TFJS:%=@tensorflow/%@4.22.0); } \
+	|| echo "no TensorFlow.js (apt install nodejs npm): tests that run it are skipped"
+
 node-cases: .venv/node_cases/1.8.1 .venv/node_cases/1.12.0 .venv/node_cases/1.15.0
 .venv/node_cases/%: | .venv/installed
 	mkdir -p $@.partial

@@ -46,6 +46,15 @@ def cli(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> C
 
 
 @pytest.fixture(scope="session")
+def tfjs() -> dict[str, str]:
+    """The environment in which Node finds TensorFlow.js; `make tfjs` installs it. Without, the test is skipped."""
+    modules = REPOSITORY / ".venv" / "tfjs" / "node_modules"
+    if shutil.which("node") is None or not modules.is_dir():
+        pytest.skip("no Node on PATH (apt install nodejs npm), or no TensorFlow.js for it (make tfjs)")
+    return {"NODE_PATH": str(modules)}
+
+
+@pytest.fixture(scope="session")
 def chromium() -> Iterator[Any]:
     """A headless browser, driven by Playwright. None on PATH: the test is skipped, but fails where CI is set."""
     names = ("chromium", "chromium-browser", "google-chrome")

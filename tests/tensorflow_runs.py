@@ -11,6 +11,7 @@ import numpy as np
 from conftest import REPOSITORY
 from onnxray.importers.certificate import BAR, compare_arrays, run_onnx
 from onnxray.importers.channels_last import channels_first, to_last
+from onnxray.importers.tensorflow.network import Network
 from onnxray.importers.tensorflow.source import open_network
 from onnxray.importers.tensorflow.translate import translate
 
@@ -20,7 +21,12 @@ _LEAST_APART = 1e-6
 
 def run_ours(path: Path, outputs: Sequence[str], feeds: Mapping[str, np.ndarray]) -> list[np.ndarray]:
     """Outputs in the file's order of axes, of values in the file's."""
-    proto, first = translate(open_network(path, ",".join(outputs), None), {})
+    return run_network(open_network(path, ",".join(outputs), None), outputs, feeds)
+
+
+def run_network(network: Network, outputs: Sequence[str], feeds: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+    """Likewise of an opened network."""
+    proto, first = translate(network, {})
     entered = {name: channels_first(value) if name in first else value for name, value in feeds.items()}
     present = {value.name for value in proto.graph.input}
     found = run_onnx(proto, {name: value for name, value in entered.items() if name in present}, outputs)

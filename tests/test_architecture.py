@@ -16,6 +16,7 @@ import tensorflow_graphs
 import tiny_caffe
 import tiny_keras
 import tiny_models
+import tiny_tfjs
 import tiny_tflite
 from conftest import REPOSITORY
 from PIL import Image
@@ -166,6 +167,7 @@ def test_reading_a_file_imports_no_framework(tmp_path: Path) -> None:
         tiny_models.save(tmp_path / "net.onnx"),
         tiny_keras.write_h5(tmp_path / "net.h5", network, {}),
         tiny_keras.write_keras(tmp_path / "net.keras", network, {}),
+        tiny_tfjs.write(tmp_path / "tfjs", tiny_tfjs.layers_model(network), {}),
         tensorflow_graphs.write(tmp_path / "net.pb", tensorflow_graphs.small()),
         tmp_path / "net.tflite",
         tiny_caffe.write(tmp_path, tiny_caffe.deploy(tiny_caffe.layer("ReLU")), {})[1],

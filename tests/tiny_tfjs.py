@@ -74,7 +74,7 @@ def graph_model(message: Any) -> tuple[Any, dict[str, np.ndarray]]:
     constants = [node for node in message.node if node.op == "Const"]
     tensors = {node.name: next(entry.value.tensor for entry in node.attr if entry.key == "value") for node in constants}
     weights = {name: np.asarray(read_tensor(tensor, name)) for name, tensor in tensors.items()}
-    topology = _with_maps(json_format.MessageToDict(message))
+    topology = {"versions": {"producer": 27}, **_with_maps(json_format.MessageToDict(message))}
     for node in topology["node"]:
         if node["op"] == "Const":
             node["attr"]["value"]["tensor"].pop("tensorContent", None)

@@ -15,10 +15,15 @@ from .reader import read_graph
 from .saved_model import checkpoint_network, saved_network
 from .wire_schema import message_class
 
+_OF_BROWSERS = "tensorflowjs_model.pb"
+_ADVICE = "which is not read; convert the model it was made from"
+
 
 def open_network(path: Path, output_names: str | None, signature: str | None) -> Network:
     """Raises InputError when the file is damaged, or does not say which network is meant."""
     file = graph_file(path)
+    if file.name == _OF_BROWSERS and file.with_name("weights_manifest.json").is_file():
+        raise InputError(f"{path}: its weights are beside it, in the form of TensorFlow.js before version 1, {_ADVICE}")
     try:
         kind = kind_of(file) or (SAVED_MODEL if file.stem == "saved_model" else GRAPH)
         message = parsed(file, kind)

@@ -24,8 +24,10 @@ def unfused(nodes: Sequence[Node]) -> list[Node]:
 
 
 def _apart(node: Node, taken: set[str]) -> Iterator[Node]:
-    steps = [str(step) for step in node.attributes.get("fused_ops") or ()]
-    kinds = [_FIRST[node.op], *steps]
+    steps = node.attributes.get("fused_ops")
+    if not isinstance(steps, list):
+        raise InputError(f"the node {node.name} ({node.op}) does not say what is fused in it; the file is damaged")
+    kinds = [_FIRST[node.op], *(str(step) for step in steps if step != "NoOp")]  # which holds a missing bias' place
     extra = iter(node.inputs[2:])
     before = ""
     for at, kind in enumerate(kinds):

@@ -20,7 +20,7 @@ from .model_json import ModelJson
 from .shards import Shards
 
 _MAPS = ("attr", "ret", "argAttr", "arg_attr")
-_BROKEN = (json_format.Error, ValueError, TypeError, AttributeError, RecursionError)
+_BROKEN = (json_format.Error, ValueError, TypeError, AttributeError, ArithmeticError, RecursionError)
 _SHOWN = 3
 
 
@@ -44,10 +44,15 @@ def _outputs(signature: Mapping[str, Any]) -> list[tuple[str, str]]:
     outputs = signature.get("outputs")
     if not isinstance(outputs, Mapping):
         return []
-    tensors = {name: entry.get("name") for name, entry in outputs.items() if isinstance(entry, Mapping)}
-    return [
-        (name.removesuffix(":0"), tensor_name(tensor)) for name, tensor in tensors.items() if isinstance(tensor, str)
+    found = [
+        (name.removesuffix(":0"), tensor_name(entry["name"]))
+        for name, entry in outputs.items()
+        if isinstance(entry, Mapping) and isinstance(entry.get("name"), str)
     ]
+    for name, _ in found:
+        if not name or not name.isprintable():
+            raise InputError(f"the signature calls an output {name!r}, which is no name; the file is damaged")
+    return found
 
 
 def _graph(topology: Mapping[str, Any], weights: Shards) -> Graph:
@@ -58,12 +63,11 @@ def _graph(topology: Mapping[str, Any], weights: Shards) -> Graph:
         raise InputError(f"expected a TensorFlow graph as JSON, found damaged content ({error})") from None
     graph = read_graph(message)
     missing: list[str] = []
-    known = set(weights.names)
     functions = {
-        name: replace(function, nodes=_complete(function.nodes, weights, known, missing))
+        name: replace(function, nodes=_complete(function.nodes, weights, missing))
         for name, function in graph.functions.items()
     }
-    nodes = _complete(graph.nodes, weights, known, missing)
+    nodes = _complete(graph.nodes, weights, missing)
     if missing:
         more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
         raise InputError(f"the constants {', '.join(missing[:_SHOWN])}{more} of the graph are not among its weights")
@@ -88,14 +92,13 @@ def _with_lists(tree: Any) -> Any:
     }
 
 
-def _complete(nodes: list[Node], weights: Shards, known: set[str], missing: list[str]) -> list[Node]:
-    """The nodes with the values of their constants; what is fused taken apart."""
+def _complete(nodes: list[Node], weights: Shards, missing: list[str]) -> list[Node]:
+    """The nodes with the values of their constants, or these among the missing; what is fused taken apart."""
     for node in nodes:
-        if node.op == "Const":
-            if node.name in known:
-                node.attributes = {**node.attributes, "value": _typed(weights.value(node.name), node)}
-            else:
-                missing.append(node.name)
+        if node.op == "Const" and node.name in weights:
+            node.attributes = {**node.attributes, "value": _typed(weights.value(node.name), node)}
+        elif node.op == "Const":
+            missing.append(node.name)
     return unfused(nodes)
 
 
@@ -104,4 +107,5 @@ def _typed(value: np.ndarray | None, node: Node) -> np.ndarray | list[str]:
     if value is None:
         return []
     kind = NUMPY_TYPES.get(str(node.attributes.get("dtype")))
-    return value if kind is None else value.astype(kind, copy=False)
+    with np.errstate(invalid="ignore", over="ignore"):
+        return value if kind is None else value.astype(kind, copy=False)

@@ -6,6 +6,8 @@ from typing import Any
 
 from ..errors import InputError
 from ..keras.custom import Custom
+from ..keras.layer_writer import LayerWriter
+from ..keras.layers.resampling import resize
 from ..keras.source import Source, parsed
 from ..keras.weights import attach_listed
 from .model_json import ModelJson
@@ -22,9 +24,20 @@ def open_layers(model: ModelJson, custom: Custom | None, output_names: str | Non
         raise InputError(f"{model.path}: output_names is for graph-models; a layers-model says its outputs")
     network, functions = parsed(architecture(model), str(model.path), custom or {})
     attach_listed(network, model.weights.names, str(model.path))
-    return Source(network, model.weights, _COMPUTES_AS, False, model.files, functions)
+    own = {layer.path: _OWN[layer.type] for layer in network.walk() if layer.type in _OWN}
+    return Source(network, model.weights, _COMPUTES_AS, False, model.files, {**own, **functions})
 
 
 def architecture(model: ModelJson) -> Any:
     """Keras' own JSON: Python wraps it up, JavaScript does not."""
     return model.topology.get("model_config", model.topology)
+
+
+def _up_sampling(layer: LayerWriter) -> None:
+    """Pixels count from their edges, where those of Keras do from their centres."""
+    resize(
+        layer, layer.spatial(), layer.option("interpolation", "nearest"), layer.per_axis("size", 2, 2), (), "asymmetric"
+    )
+
+
+_OWN = {"UpSampling2D": _up_sampling}  # what TensorFlow.js computes otherwise than Keras

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import struct
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,6 +74,9 @@ class Shards:
         """In the manifest's order."""
         return list(self._held)
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._held
+
     def value(self, name: str) -> np.ndarray | None:
         """An array in its own type; None where it is text or complex."""
         weight, content = self._held[name]
@@ -92,25 +96,29 @@ def open_shards(manifest: Any, path: Path) -> Shards:
     Raises InputError when one of its files is missing, elsewhere or of another length than the manifest says.
     """
     held: dict[str, tuple[Weight, memoryview]] = {}
-    files: list[Path] = []
     if not isinstance(manifest, list) or not all(isinstance(group, Mapping) for group in manifest):
         raise InputError(
             f"{path}: expected a weightsManifest, a list of groups, in it; it is damaged, or was cut apart"
         )
     try:
-        groups = [(_listed(group, "paths", str), [_weight(entry) for entry in _listed(group, "weights", Mapping)])
-                  for group in manifest]  # fmt: skip
+        groups = [_group(group) for group in manifest]
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     found = [_files(paths, path) for paths, _ in groups]
+    files = [file for shards in found for file in shards]
+    if len(set(files)) < len(files):
+        raise InputError(f"{path}: its weightsManifest lists a file twice, which would be read as often; it is damaged")
     for (paths, weights), shards in zip(groups, found, strict=True):
         what = f"{path}: {', '.join(paths[:3])}{', …' * (len(paths) > 3)}"
         for weight, content in _cut(weights, _content(shards), what):
             if weight.name in held:
                 raise InputError(f"{path}: the weight {weight.name} is listed twice")
             held[weight.name] = (weight, content)
-        files += shards
-    return Shards(str(path), list(dict.fromkeys(files)), held)
+    return Shards(str(path), files, held)
+
+
+def _group(group: Mapping[str, Any]) -> tuple[list[str], list[Weight]]:
+    return _listed(group, "paths", str), [_weight(entry) for entry in _listed(group, "weights", Mapping)]
 
 
 def _listed(group: Mapping[str, Any], name: str, kind: type) -> list[Any]:
@@ -137,13 +145,18 @@ def _weight(entry: Mapping[str, Any]) -> Weight:
     if given["dtype"] == "float16":
         if kind != "float32":
             raise InputError(f"the weight {name} is {kind}, quantised as float16, which only float32 can be")
-    elif not {"scale", "min"} <= given.keys() or not all(type(number) in (int, float) for number in (scale, least)):
+    elif not {"scale", "min"} <= given.keys() or not (_is_number(scale) and _is_number(least)):
         raise InputError(f"the weight {name} is quantised as {given['dtype']} without the numbers scale and min")
     return Weight(name, tuple(shape), kind, given["dtype"], float(scale), float(least))
 
 
 def _is_size(side: Any) -> bool:
     return type(side) is int and 0 <= side < 1 << 48
+
+
+def _is_number(value: Any) -> bool:
+    """Whether it is a finite one; JSON's integers have no end."""
+    return type(value) in (int, float) and abs(value) <= sys.float_info.max
 
 
 def _files(names: Sequence[str], path: Path) -> list[Path]:

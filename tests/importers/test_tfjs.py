@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from onnxray.importers.errors import InputError
 from onnxray.importers.input_spec import read_input_spec
 from onnxray.importers.keras.layer_writer import LayerWriter
 from onnxray.importers.provenance import read_source
+from PIL import Image
 from tensorflow_graphs import VALID
 from tiny_keras import correlated, first, functional, given, layer, noise, run, sequential
 
@@ -148,7 +149,7 @@ def test_a_graph_model_with_a_fused_convolution(tmp_path: Path) -> None:
 FUSED: dict[str, tuple[list[str], Callable[[np.ndarray], np.ndarray]]] = {
     "Relu6": (["BiasAdd", "Relu6"], lambda x: np.clip(x + BIAS, 0, 6)),
     "nothing": (["BiasAdd"], lambda x: x + BIAS),
-    "no bias": (["Elu"], lambda x: np.where(x > 0, x, np.expm1(x))),
+    "no bias": (["NoOp", "Elu"], lambda x: np.where(x > 0, x, np.expm1(x))),
     "LeakyRelu": (["BiasAdd", "LeakyRelu"], lambda x: np.where(x + BIAS > 0, x + BIAS, 0.3 * (x + BIAS))),
     "Prelu": (["BiasAdd", "Prelu"], lambda x: np.where(x + BIAS > 0, x + BIAS, BIAS * (x + BIAS))),
 }
@@ -177,21 +178,26 @@ def test_what_is_fused_is_taken_apart(op: str, case: str, tmp_path: Path) -> Non
     np.testing.assert_allclose(made, first(expected) if expected.ndim == 4 else expected, atol=1e-5)
 
 
-def test_the_certificate_of_a_layers_model(tmp_path: Path) -> None:
+def test_the_certificate_of_a_layers_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By Keras where TensorFlow.js is not installed."""
+    monkeypatch.delenv("NODE_PATH", raising=False)
     if find_spec("keras") is None:
         pytest.skip("keras is not installed")
     path = tiny_tfjs.write(tmp_path, tiny_tfjs.layers_model(NETWORK), WEIGHTS)
     certificate = certify(path, None, load(path), per_layer=True)
-    assert certificate.verified, certificate
+    assert certificate.verified and certificate.reference.startswith("Keras"), certificate
+    assert [row.name for row in certificate.outputs] == ["c"]
 
 
-def test_esrgan_is_what_keras_computes(shared: Callable[[str], Path]) -> None:
+def test_esrgan_is_what_tensorflow_js_computes(
+    tfjs: Mapping[str, str], shared: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NODE_PATH", tfjs["NODE_PATH"])
     path = shared("models/tfjs/upscaler_esrgan_slim_x2") / "model.json"
     proto = load(path)
     assert len(proto.graph.node) == 23  # one a layer
     certificate = certify(path, None, proto)
-    assert certificate.verified, certificate
+    assert certificate.verified and certificate.reference.startswith("TensorFlow.js"), certificate
 
 
 def test_the_graph_in_json_is_plain(tmp_path: Path) -> None:
@@ -203,3 +209,25 @@ def test_the_graph_in_json_is_plain(tmp_path: Path) -> None:
     assert constant["attr"]["value"]["tensor"].keys() == {"dtype", "tensorShape"}
     convolution = next(node for node in plain["node"] if node["op"] == "_FusedConv2D")
     assert convolution["attr"]["data_format"]["s"] == tiny_tfjs.text("NHWC")
+
+
+def test_every_verb_takes_it(
+    shared: Callable[[str], Path], cli: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
+    """A network whose answer is an image."""
+    path, picture = shared("models/tfjs/upscaler_esrgan_slim_x2") / "model.json", tmp_path / "noise.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (16, 16, 3), np.uint8)).save(picture)
+    small = (path, "--size", 16)
+    code, out, err = cli("summary", *small, "--json")
+    assert code == 0, err
+    assert json.loads(out)["total_params"] == 222_075
+    for verb, words in {
+        "graph": ("-o", tmp_path / "net.html"),
+        "weights": ("-o", tmp_path / "weights"),
+        "activations": (picture, "-o", tmp_path / "maps"),
+        "explain": (picture, "--method", "saliency", "--target", "SR:0:8:8", "-o", tmp_path / "heat.png"),
+        "convert": ("-o", tmp_path / "net.onnx", "--no-verify"),
+    }.items():
+        code, _, err = cli(verb, small[0], *words, *small[1:])
+        assert code == 0, f"{verb}: {err}"
+    assert len(onnx.load(tmp_path / "net.onnx").graph.node) == 23

@@ -9,19 +9,25 @@ import numpy as np
 from ..layer_writer import LayerWriter
 
 
-def _resize(layer: LayerWriter, x: str, interpolation: str, scales: Sequence[float], sizes: Sequence[int]) -> None:
+def resize(
+    layer: LayerWriter,
+    x: str,
+    interpolation: str,
+    scales: Sequence[float],
+    sizes: Sequence[int],
+    places: str = "half_pixel",  # of pixels, in ONNX's words
+) -> None:
     """The layer's result: x [N, C, *sides] with sides by factors, or to sizes where these are given.
 
-    A pixel's centre is at its half; the nearest pixel of one in the middle of two is the later.
+    The nearest pixel of one in the middle of two is the later; where pixels count from their edges, the earlier.
     """
     if interpolation not in ("nearest", "bilinear"):
         raise layer.error(f"interpolation {interpolation} is not supported")
     if interpolation == "bilinear" and not layer.channels_last and not layer.scope.images_first:
         # onnxruntime moves a Transpose across such a Resize and then refuses what it made.
         raise layer.error("bilinear with channels first, in a model whose images have them last, is not supported")
-    how = (
-        {"mode": "linear"} if interpolation == "bilinear" else {"mode": "nearest", "nearest_mode": "round_prefer_ceil"}
-    )
+    nearest = {"mode": "nearest", "nearest_mode": "floor" if places == "asymmetric" else "round_prefer_ceil"}
+    how = {"mode": "linear"} if interpolation == "bilinear" else nearest
     if sizes:
         # Batch and channels of a size that is known only as the network runs: they are put before the new sides.
         kept = layer.add("kept", "Shape", [x], end=2)
@@ -29,7 +35,7 @@ def _resize(layer: LayerWriter, x: str, interpolation: str, scales: Sequence[flo
         inputs = [x, "", "", to]
     else:
         inputs = [x, "", layer.constant("scales", [1, 1, *scales])]
-    layer.emit("Resize", inputs, coordinate_transformation_mode="half_pixel", **how)
+    layer.emit("Resize", inputs, coordinate_transformation_mode=places, **how)
 
 
 def _up_sampling(axes: int) -> Callable[[LayerWriter], None]:
@@ -37,12 +43,8 @@ def _up_sampling(axes: int) -> Callable[[LayerWriter], None]:
         x = layer.spatial()
         scales = layer.per_axis("size", axes, 2)
         interpolation = layer.option("interpolation", "nearest")
-        if interpolation != "nearest":
-            _resize(layer, x, interpolation, scales, ())
-            return
-        inputs = [x, "", layer.constant("scales", [1, 1, *scales])]
         # Each pixel `scale` times: whole factors need no rounding.
-        layer.emit("Resize", inputs, coordinate_transformation_mode="asymmetric", mode="nearest", nearest_mode="floor")
+        resize(layer, x, interpolation, scales, (), "asymmetric" if interpolation == "nearest" else "half_pixel")
 
     return write
 
@@ -58,7 +60,7 @@ def resizing(layer: LayerWriter) -> None:
     if layer.flag("antialias") and interpolation == "bilinear":
         _smooth(layer, x, sizes)
     else:
-        _resize(layer, x, interpolation, (), sizes)
+        resize(layer, x, interpolation, (), sizes)
 
 
 def _sides(layer: LayerWriter, x: str, sizes: Sequence[int]) -> tuple[tuple[int, ...], list[int]]:

@@ -42,7 +42,8 @@ def flatten(layer: LayerWriter) -> None:
 
 def reshape(layer: LayerWriter) -> None:
     """To other sizes, in Keras' order; the batch stays."""
-    reshape_to(layer, list(layer.option("target_shape", [])))
+    sizes = layer.option("target_shape", [])
+    reshape_to(layer, [-1 if size is None else size for size in sizes])  # None: as TensorFlow.js writes it
 
 
 def reshape_to(layer: LayerWriter, target: list[int]) -> None:
