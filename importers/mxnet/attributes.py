@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from ..errors import InputError
@@ -10,6 +11,7 @@ _NONE = ("", "None")
 _TRUE, _FALSE = ("True", "true", "1"), ("False", "false", "0")
 _MOST = 64  # numbers in a tuple
 _LARGEST = 1 << 40  # of a whole number
+_LARGEST_REAL = float.fromhex("0x1.fffffep127")
 
 
 class Attributes:
@@ -26,6 +28,9 @@ class Attributes:
         """Whether the node gives it a value."""
         return self._texts.get(name, "").strip() not in _NONE
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._texts
+
     def text(self, name: str, default: str = "") -> str:
         """As it is written."""
         return self._texts[name].strip() if self.has(name) else default
@@ -41,7 +46,7 @@ class Attributes:
     def real(self, name: str, default: float) -> float:
         """A number."""
         try:
-            return float(self.text(name)) if self.has(name) else default
+            return _real(self.text(name)) if self.has(name) else default
         except ValueError:
             raise self._refusal(name, "a number") from None
 
@@ -61,21 +66,41 @@ class Attributes:
             raise self._refusal(name, "whole numbers")
         return tuple(found)
 
+    def reals(self, name: str, default: Sequence[float] = ()) -> tuple[float, ...]:
+        """Numbers: "(0.1, 0.2)", or one alone."""
+        if not self.has(name):
+            return tuple(default)
+        try:
+            found = tuple(map(_real, self._parts(name)))
+        except ValueError:
+            raise self._refusal(name, "numbers") from None
+        if len(found) > _MOST or not all(map(math.isfinite, found)):
+            raise self._refusal(name, f"at most {_MOST} finite numbers")
+        return found
+
     def wholes_or_none(self, name: str, default: Sequence[int] = ()) -> tuple[int | None, ...]:
         """The same, where a place may be None."""
         if not self.has(name):
             return tuple(default)
-        parts = [part.strip() for part in self.text(name).strip("()[]").split(",")]
         try:
-            found = tuple(_number(part) for part in parts if part)
+            found = tuple(map(_number, self._parts(name)))
         except ValueError:
             raise self._refusal(name, "whole numbers") from None
         if len(found) > _MOST:
             raise self._refusal(name, f"at most {_MOST} numbers")
         return found
 
+    def _parts(self, name: str) -> list[str]:
+        return [part for text in self.text(name).strip("()[]").split(",") if (part := text.strip())]
+
     def _refusal(self, name: str, expected: str) -> InputError:
         return InputError(f"node {self._node}: {name} expects {expected}, found {self.text(name)[:60]!r}")
+
+
+def _real(text: str) -> float:
+    """As a float32 holds it: beyond its range infinite."""
+    number = float(text)
+    return math.copysign(math.inf, number) if abs(number) > _LARGEST_REAL else number
 
 
 def _number(text: str) -> int | None:

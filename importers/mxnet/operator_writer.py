@@ -11,6 +11,7 @@ from ..node_writer import NodeWriter
 from .symbol import Node, Symbol
 
 BATCH = "batch"
+_MOST_CHANNELS = 1 << 20
 
 
 class FixedBatchNeeded(Exception):
@@ -62,7 +63,10 @@ class OperatorWriter(NodeWriter):
         """The size of the first input's axis 1."""
         if len(self.shape()) < 2:
             raise self.error(f"expected an input with channels, found one of shape {list(self.shape())}")
-        return self.sizes(self.shape()[1:2])[0]
+        [count] = self.sizes(self.shape()[1:2])
+        if count > _MOST_CHANNELS:
+            raise self.error(f"its input has {count} channels, expected at most {_MOST_CHANNELS}")
+        return count
 
     def axes(self, name: str = "axis", default: Sequence[int] = ()) -> list[int]:
         """Axes that an attribute lists, counted from the front."""
@@ -100,7 +104,8 @@ class OperatorWriter(NodeWriter):
         ]
         if found.count(-1) > 1:
             self.sizes(before)
-        self.reshape(found)
+        self._check_reshape(before, found)
+        self.emit("Reshape", [self.input(), self.ints("shape", found)])
 
     def one_of(self, name: str, allowed: Sequence[str]) -> str:
         """An attribute's text; the first allowed is the default. Raises InputError where it is none of them."""

@@ -20,6 +20,7 @@ _V1, _V2, _V3 = 0xF993FAC8, 0xF993FAC9, 0xF993FACA
 _TYPES = ("f4", "f8", "f2", "u1", "i4", "i1", "i8", "?", "i2", "u2", "u4", "u8")  # by their number
 _STORAGES = {1: "row_sparse", 2: "csr"}
 _MOST_AXES = 32
+_LARGEST_SIDE = 1 << 40
 _LONGEST_NAME = 1 << 12  # bytes
 
 
@@ -86,9 +87,9 @@ class _Reader:
     def _content(self, shape: tuple[int, ...]) -> np.ndarray:
         _, _, kind = self._numbers("i", 3)  # the first two: the device it lay on
         if not 0 <= kind < len(_TYPES):
-            raise InputError(f"{self._path}: an array's numbers are of type {kind}; expected one of 0 to {len(_TYPES)}")
+            raise InputError(f"{self._path}: an array's numbers are of type {kind}; expected 0 to {len(_TYPES) - 1}")
         dtype = np.dtype(_TYPES[kind]).newbyteorder("<")
-        if min(shape, default=1) < 0:
+        if not all(0 < side < _LARGEST_SIDE for side in shape):
             raise InputError(f"{self._path}: an array claims the shape {list(shape)}; the file is damaged")
         raw = self._bytes(math.prod(shape) * dtype.itemsize, f"an array of shape {'x'.join(map(str, shape))}")
         return np.frombuffer(raw, dtype).reshape(shape)

@@ -49,8 +49,13 @@ def _by_variable(stored: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         kind, colon, rest = name.partition(":")
         plain = rest if colon and kind in ("arg", "aux") else name
         if plain not in found or kind == "arg":
-            found[plain] = array.astype(np.float32, copy=False) if array.dtype.kind == "f" else array
+            found[plain] = _as_float32(array) if array.dtype.kind == "f" else array
     return found
+
+
+def _as_float32(array: np.ndarray) -> np.ndarray:
+    with np.errstate(over="ignore"):  # doubles beyond its range become infinite
+        return array.astype(np.float32, copy=False)
 
 
 def find_pair(path: Path, companion: Path | None) -> tuple[Path, Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +15,7 @@ from ..errors import InputError
 from .attributes import Attributes
 
 VARIABLE = "null"  # the operator of what comes from outside: inputs and parameters
-_LARGEST_FILE = 1 << 28  # bytes of text
+_LARGEST_FILE = 1 << 26  # bytes of text
 _ATTRIBUTES = ("attr", "param", "attrs")  # of users (0.8) or of all (0.9); of operators (0.8); of all (since 1.0)
 
 Entry = tuple[int, int]  # a node's place in the list, and which of its outputs
@@ -58,6 +59,10 @@ def read_symbol(path: Path) -> Symbol:
         raise InputError(f"{path}: expected an MXNet symbol, found damaged JSON ({error!r})") from None
     if not heads:
         raise InputError(f"{path}: the symbol has no heads, so nothing says what its outputs are")
+    variables = Counter(node.name for node in nodes if node.op == VARIABLE)
+    twice = [name for name, count in variables.items() if count > 1]
+    if twice:
+        raise InputError(f"{path}: the symbol is damaged: several variables are called {', '.join(twice)}")
     return Symbol(nodes, list(dict.fromkeys(heads)))
 
 
@@ -68,6 +73,7 @@ def _node(plain: Mapping[str, Any], index: int) -> Node:
         texts |= {str(attribute): str(value) for attribute, value in (plain.get(key) or {}).items()}
     if not isinstance(name, str) or not isinstance(plain["op"], str):
         raise TypeError("a node's name or operator is no text")
+    name.encode()  # a ValueError where it cannot be written
     if plain.get("subgraphs"):
         raise InputError(f"node {name} ({plain['op']}): holds a graph of its own, which is not supported")
     inputs = tuple(_entry(entry, index) for entry in plain["inputs"])

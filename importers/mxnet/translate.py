@@ -16,6 +16,8 @@ from .operators import LEARNED, LOSSES, operator_functions
 from .symbol import VARIABLE, Entry, Node, Symbol
 
 _SIDES = ("height", "width")
+_LARGEST_SIDE = 1 << 31
+_TELLING = {("Convolution", 4), ("Deconvolution", 4), ("FullyConnected", 2)}  # and the axes of its weight
 _FIT_ANY = "neither file says it: the most usual size that fits the weights"
 
 Shapes = dict[str, tuple[Dim, ...]]  # graph input -> shape
@@ -98,17 +100,19 @@ def _input_shapes(symbol: Symbol, shapes: Mapping[str, Sequence[int]], size: tup
     for name in shapes:
         if name not in names and not (name == "" and len(names) == 1):
             raise InputError(f"--shape names no input of the model: {name}; {nearest_names(name, names)}")
+        if not all(0 < side < _LARGEST_SIDE for side in shapes[name]):
+            raise InputError(f"--shape {name}: every size must be at least 1, found {list(shapes[name])}")
     if not names:
         raise InputError("the network has no input: all that it reads are parameters")
-    return {name: _input_shape(symbol, name, shapes.get(name) or shapes.get(""), size) for name in dict.fromkeys(names)}
+    return {name: _input_shape(symbol, name, shapes.get(name) or shapes.get(""), size) for name in names}
 
 
 def _input_shape(
     symbol: Symbol, name: str, given: Sequence[int] | None, size: tuple[int, int] | None
 ) -> tuple[Dim, ...]:
-    node = next(node for node in symbol.nodes if node.name == name)
+    node = next(node for node in symbol.nodes if node.op == VARIABLE and node.name == name)
     stated = given or node.attributes.wholes("__shape__")
-    if stated and given is None and min(stated) < 1:
+    if given is None and not all(0 < side < _LARGEST_SIDE for side in stated):
         stated = ()
     shape: tuple[Dim, ...] = tuple(stated) or _shape_from_weights(symbol, name)
     if size is not None and len(shape) == 4 and given is None:
@@ -118,23 +122,19 @@ def _input_shape(
 
 def _shape_from_weights(symbol: Symbol, name: str) -> tuple[Dim, ...]:
     """From the first convolution or fully connected layer that the input leads to."""
-    seen = {index for index, node in enumerate(symbol.nodes) if node.name == name}
+    seen = {index for index, node in enumerate(symbol.nodes) if node.op == VARIABLE and node.name == name}
     for index, node in enumerate(symbol.nodes):
         if not any(entry in seen for entry, _ in node.inputs):
             continue
         seen.add(index)
         weight = symbol.parameters.get(symbol.variable(node.inputs[1]) or "") if len(node.inputs) > 1 else None
-        if weight is None or node.op not in ("Convolution", "Deconvolution", "FullyConnected"):
+        if weight is None or (node.op, weight.ndim) not in _TELLING:
             continue
         if node.op == "FullyConnected":
-            return (BATCH, weight.shape[-1])
+            return (BATCH, weight.shape[1])
+        first, second = weight.shape[:2]
         group = node.attributes.whole("num_group", 1)
-        channels = weight.shape[0] if node.op == "Deconvolution" else weight.shape[1 % weight.ndim] * group
-        return (BATCH, channels, *_SIDES) if weight.ndim == 4 else _unknown(name)
-    return _unknown(name)
-
-
-def _unknown(name: str) -> tuple[Dim, ...]:
+        return (BATCH, first if node.op == "Deconvolution" else second * group, *_SIDES)
     raise InputError(f"no MXNet file says the shape of the input {name}; give it with --shape {name}=1x3x224x224, say")
 
 

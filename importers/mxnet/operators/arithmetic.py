@@ -39,6 +39,7 @@ _COMPARED = {
     "lesser": "Less",
     "lesser_equal": "LessOrEqual",
 }
+_LOGICAL = {"and": "And", "or": "Or", "xor": "Xor"}  # of numbers that are not zero
 
 
 def add_all(writer: OperatorWriter) -> None:
@@ -76,6 +77,16 @@ def _matrix_product(writer: OperatorWriter) -> None:
     writer.emit("MatMul", sides)
 
 
+def general_product(writer: OperatorWriter) -> None:
+    """alpha times matrix times matrix, for each of any batch."""
+    if writer.attributes.whole("axis", -2) != -2:
+        raise writer.error("matrices on other axes than the last two are not supported")
+    factor = writer.attributes.real("alpha", 1.0)
+    if factor != 1:
+        writer.inputs[0] = writer.add("scaled", "Mul", [writer.input(), writer.constant("alpha", factor)])
+    _matrix_product(writer)
+
+
 def div_sqrt_dim(writer: OperatorWriter) -> None:
     """x / the square root of its last axis' size."""
     [size] = writer.sizes(writer.shape()[-1:])
@@ -98,6 +109,28 @@ def _scalar(writer: OperatorWriter) -> str:
     return writer.constant("scalar", writer.attributes.real("scalar", 1.0))
 
 
+def _not_equal(number: bool) -> Callable[[OperatorWriter], object]:
+    def write(writer: OperatorWriter) -> None:
+        same = writer.add("same", "Equal", [writer.input(), _scalar(writer) if number else writer.input(1)])
+        writer.emit("Cast", [writer.add("other", "Not", [same])], to=TensorProto.FLOAT)
+
+    return write
+
+
+def _logical(op: str) -> Callable[[OperatorWriter], object]:
+    def write(writer: OperatorWriter) -> None:
+        pair = [writer.add(f"is{index}", "Cast", [writer.input(index)], to=TensorProto.BOOL) for index in (0, 1)]
+        writer.emit("Cast", [writer.add("holds", op, pair)], to=TensorProto.FLOAT)
+
+    return write
+
+
+def logical_not(writer: OperatorWriter) -> None:
+    """1 where it is zero, else 0."""
+    zero = writer.add("zero", "Equal", [writer.input(), writer.constant("nothing", 0)])
+    writer.emit("Cast", [zero], to=TensorProto.FLOAT)
+
+
 def _comparison(op: str, number: bool) -> Callable[[OperatorWriter], object]:
     """1 where it holds, else 0, as floats."""
 
@@ -115,6 +148,13 @@ OPERATORS = {
     **{f"broadcast_{name}": _comparison(op, False) for name, op in _COMPARED.items()},
     **{f"_{name}": _comparison(op, False) for name, op in _COMPARED.items()},
     **{f"_{name}_scalar": _comparison(op, True) for name, op in _COMPARED.items()},
+    **{f"broadcast_logical_{name}": _logical(op) for name, op in _LOGICAL.items()},
+    **{f"_logical_{name}": _logical(op) for name, op in _LOGICAL.items()},
+    "broadcast_not_equal": _not_equal(False),
+    "_not_equal": _not_equal(False),
+    "_not_equal_scalar": _not_equal(True),
+    "logical_not": logical_not,
+    "_linalg_gemm2": general_product,
     "add_n": add_all,
     "ElementWiseSum": add_all,
     "_sum": add_all,

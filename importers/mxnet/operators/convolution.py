@@ -84,8 +84,8 @@ def fully_connected(writer: OperatorWriter) -> None:
     stored = writer.value(1)
     if stored is not None and stored.size != count * width:
         raise writer.error(
-            f"its weight of shape {'x'.join(map(str, stored.shape))} does not fit {width} numbers an image "
-            f"({'x'.join(map(str, shape[1:]))}): another --size, or another network's parameters?"
+            f"its weight of shape {'x'.join(map(str, stored.shape))} does not fit the {width} numbers that it reads of "
+            "an image: another --size, or another network's parameters?"
         )
     weight = writer.weight(1, (count, width), "weight")
     bias = [] if writer.attributes.flag("no_bias") else [writer.weight(2, (count,), "bias")]

@@ -10,6 +10,7 @@ from ...graph_builder import Dim
 from ..operator_writer import OperatorWriter
 
 _LARGEST = 1 << 31
+_LONGEST = 1 << 20  # slices
 
 
 def flatten(writer: OperatorWriter) -> None:
@@ -26,11 +27,8 @@ def reshape(writer: OperatorWriter) -> None:
         return
     if any(abs(code) > _LARGEST or code < -4 for code in codes):
         raise writer.error(f"shape is {codes}; expected sizes or codes from 0 to -4")
-    if reverse:
-        found = _decoded(writer, codes[::-1], dims[::-1], reverse)[::-1]
-    else:
-        found = _decoded(writer, codes, dims, reverse)
-    writer.reshape_to(found)
+    step = -1 if reverse else 1
+    writer.reshape_to(_decoded(writer, codes[::step], dims[::step])[::step])
 
 
 def _reshape_of_old(writer: OperatorWriter, dims: list[Dim]) -> None:
@@ -43,7 +41,7 @@ def _reshape_of_old(writer: OperatorWriter, dims: list[Dim]) -> None:
     writer.reshape_to(target)
 
 
-def _decoded(writer: OperatorWriter, codes: Sequence[int], dims: Sequence[Dim], reverse: bool) -> list[Dim]:
+def _decoded(writer: OperatorWriter, codes: Sequence[int], dims: Sequence[Dim]) -> list[Dim]:
     """The output's axes; None for the one that is left."""
     found: list[Dim] = []
     at, place = 0, 0
@@ -57,7 +55,6 @@ def _decoded(writer: OperatorWriter, codes: Sequence[int], dims: Sequence[Dim], 
             at += 2
         elif code == -4:
             pair = list(codes[place + 1 : place + 3])
-            # MXNet reads them in the reversed order, too, so that they come out as they are written
             found += _split(writer, pair, dims[at])
             at, place = at + 1, place + 2
         else:
@@ -128,10 +125,12 @@ def tile(writer: OperatorWriter) -> None:
 def repeat(writer: OperatorWriter) -> None:
     """Each slice along an axis repeated."""
     times = writer.attributes.whole("repeats")
-    if not writer.attributes.has("axis") or not 0 < times < _LARGEST:
-        raise writer.error("expected an axis and how often")
+    if not writer.attributes.has("axis"):
+        raise writer.error("repeating all numbers one by one is not supported; expected an axis")
     axis = writer.axis(writer.attributes.whole("axis"))
     [size] = writer.sizes(writer.shape()[axis : axis + 1])
+    if not 0 < times * size <= _LONGEST:
+        raise writer.error(f"repeats axis {axis} of size {size} {times} times; expected at most {_LONGEST} slices")
     writer.emit("Gather", [writer.input(), writer.ints("index", np.repeat(np.arange(size), times).tolist())], axis=axis)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from ..operator_writer import OperatorWriter
 
 _END = 1 << 31  # behind every axis
+_MOST_PARTS = 1 << 12
 
 
 def concat(writer: OperatorWriter) -> None:
@@ -26,7 +27,7 @@ def slice_channel(writer: OperatorWriter) -> None:
     """Equal parts of an axis; with squeeze_axis parts of one, without the axis."""
     count, axis = writer.attributes.whole("num_outputs"), writer.axis(writer.attributes.whole("axis", 1))
     [size] = writer.sizes(writer.shape()[axis : axis + 1])
-    if not 0 < count <= size or size % count:
+    if not 0 < count <= min(size, _MOST_PARTS) or size % count:
         raise writer.error(f"axis {axis} of size {size} does not divide into {count} parts")
     _split(writer, axis, [size // count] * count)
 
@@ -37,7 +38,7 @@ def split_v2(writer: OperatorWriter) -> None:
     [size] = writer.sizes(writer.shape()[axis : axis + 1])
     sections = writer.attributes.whole("sections", 0)
     if sections > 0:
-        if sections > size or size % sections:
+        if sections > min(size, _MOST_PARTS) or size % sections:
             raise writer.error(f"axis {axis} of size {size} does not divide into {sections} parts")
         _split(writer, axis, [size // sections] * sections)
         return
