@@ -108,7 +108,7 @@ IMPORTERS: dict[str, Importer] = {  # tried in this order: what has a magic numb
     ),
     "paddle": Importer(
         "paddle",
-        (".pdmodel", ".pdiparams"),
+        (".pdmodel", ".pdiparams", ".json"),
         "is_paddle",
         companion="pdmodel or pdiparams",
         needs=("shapes", "size"),

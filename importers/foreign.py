@@ -71,7 +71,6 @@ _MAGIC: tuple[tuple[int, bytes, Foreign], ...] = (
     (0, b"\x7fELF", Foreign("a program", False)),
     (257, b"ustar", Foreign("a tar archive", False, "; unpack it first")),
 )
-_OLDER_FORM = "; save it as .pdmodel: with FLAGS_enable_pir_api=0 set, paddle.jit.save writes that"
 _WITH_WEIGHTS = "; pass the file of its weights and name this one with --companion"
 # Text formats: a pattern at the start of the file (comments and blank lines skipped).
 _TEXT: tuple[tuple[str, Foreign], ...] = (
@@ -81,7 +80,6 @@ _TEXT: tuple[tuple[str, Foreign], ...] = (
     (r"\"\d+ \d+ \d+ 420662477[02] ?,", Foreign("a TNN model (.tnnproto)")),
     (r"version\s+\d+\.\d+\s*;.*?\bgraph\s+\w+\s*\(", Foreign("an NNEF graph")),
     (r"(#\w+ = [^\n]*\s+)*module\b[^\n{]*\{", Foreign("an MLIR module")),
-    (r"\{\s*\"base_code\"\s*:\s*\{[^}]*\"pir\"", Foreign("a PaddlePaddle 3 program (PIR, .json)", advice=_OLDER_FORM)),
     (r"\{.*?\"class_name\"", Foreign("a Keras architecture (.json)", False, _WITH_WEIGHTS)),
     (r"(net|train_net)\s*:|base_lr\s*:", Foreign("a Caffe solver", False, "; pass the net it names")),
 )

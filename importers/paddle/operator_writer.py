@@ -14,15 +14,17 @@ from onnx import TensorProto, helper
 
 from ..errors import InputError
 from ..graph_builder import Dim, GraphBuilder
-from .reader import Operator, Variable
+from .reader import NUMBERS, Operator, Variable
 from .wire_schema import enum_name
 
 Value = TypeVar("Value")
+_MAIN = ("Out", "Output", "Y")  # what an operator makes, which others (statistics, masks) go along with
 _LONGEST_LIST = 64  # numbers of a list of sizes, axes, windows
+_LONGEST_FULL = 1 << 16  # numbers written out that are all the same
 
 
 class OperatorWriter:
-    """One operator while it is translated. Its nodes are called like its first output; further ones get a suffix."""
+    """One operator while it is translated. Its nodes are called like what it makes; further ones get a suffix."""
 
     def __init__(
         self,
@@ -39,7 +41,8 @@ class OperatorWriter:
         self._variables = variables
         self._tensors = tensors
         self._outputs = outputs
-        self.name = next(iter(outputs.values()), operator.type)
+        main = next((names for side in _MAIN if (names := operator.outputs.get(side))), [*outputs, operator.type])
+        self.name = outputs.get(main[0], main[0])
 
     # What it reads.
 
@@ -73,10 +76,9 @@ class OperatorWriter:
     def kind(self, name: str, default: int) -> np.dtype:
         """An attribute that is a type of numbers."""
         word = enum_name("Kind", self.attribute(name, default))
-        try:
-            return np.dtype(word)
-        except TypeError:
-            raise self.error(f"its type {word} is not supported") from None
+        if word not in NUMBERS:
+            raise self.error(f"its type {word} is not supported")
+        return np.dtype(word)
 
     def has(self, side: str) -> bool:
         """Whether it has this input."""
@@ -109,12 +111,12 @@ class OperatorWriter:
             raise self.error(f"axis {axis} is outside its {rank} dimensions")
         return axis % rank
 
-    def rank(self, output: str = "Out") -> int:
-        """How many axes the file says that an output has. In older files a single number has one."""
+    def declared(self, output: str = "Out") -> Variable:
+        """What the file says of an output. In older files a single number has one axis."""
         names = self.operator.outputs.get(output, [])
         if not names or names[0] not in self._variables:
             raise self.error(f"the program does not say what its output {output} is")
-        return len(self._variables[names[0]].shape)
+        return self._variables[names[0]]
 
     def dtype(self, tensor: str) -> np.dtype:
         """The type of a tensor's numbers."""
@@ -133,10 +135,12 @@ class OperatorWriter:
         """What is known of a tensor that is a list of sizes, else None."""
         if tensor in self.lists:
             return self.lists[tensor]
-        value = self.graph.value(tensor)
-        if value is None or value.dtype.kind != "i" or value.ndim > 1 or value.size > _LONGEST_LIST:
+        shape = self.graph.shape(tensor)
+        count = shape[0] if shape else 1
+        if self.dtype(tensor).kind != "i" or len(shape) > 1 or not isinstance(count, int) or count > _LONGEST_LIST:
             return None
-        return [int(number) for number in value.ravel()]
+        value = self.graph.value(tensor)
+        return None if value is None else [int(number) for number in value.ravel()]
 
     def size_list(self, parts: str, whole: str, attribute: str) -> list[Dim]:
         """A list that may be given as one tensor, as a tensor a number or as an attribute, in this order.
@@ -189,6 +193,12 @@ class OperatorWriter:
         """A small constant of the type of a tensor's numbers."""
         return self.array(role, value, self.dtype(tensor))
 
+    def full(self, role: str, value: float, count: int, tensor: str) -> str:
+        """A list of one number, of the type of a tensor's numbers. Raises InputError when it is long."""
+        if not 0 <= count <= _LONGEST_FULL:
+            raise self.error(f"it has {count} channels, expected at most {_LONGEST_FULL}")
+        return self.like(role, np.full(count, value), tensor)
+
     def add(self, role: str, op: str, inputs: Sequence[str], **attributes: Any) -> str:
         """An auxiliary node, named OUTPUT/role; returns its output."""
         name = f"{self.name}/{role}"
@@ -223,7 +233,7 @@ class OperatorWriter:
         """`emit` for what may be a list of sizes of which something is known: where all is, it is stored instead."""
         if dims is not None and len(dims) <= _LONGEST_LIST and all(isinstance(dim, int) for dim in dims):
             kind = self.dtype(inputs[0])
-            self.store(np.reshape(np.array(dims, kind), () if self.rank() == 0 else -1))
+            self.store(np.reshape(np.array(dims, kind), -1 if self.declared().shape else ()))
             return
         self.emit(op, inputs, **attributes)
         if dims is not None:

@@ -19,6 +19,7 @@ from ..certificate import Reference
 from ..errors import InputError, MissingExtra
 from ..oracle_process import run_oracle
 from ..sample_inputs import sample_inputs
+from .files import is_pir
 from .operators import operator_functions
 from .reader import Program
 from .source import Source, open_source
@@ -55,6 +56,8 @@ def reference(
     wanted = [name for name in names if name in source.program.variables]
     with tempfile.TemporaryDirectory() as folder:
         words = _files(source)
+        if is_pir(source.file):  # whose values have no names: it gives what is fetched, of files that are called alike
+            wanted, words = source.program.fetches, _linked(source, Path(folder))
         try:
             found = run_oracle(_PROCESS, words, feeds, wanted, Path(folder), python)
         except InputError as error:
@@ -68,6 +71,15 @@ def check_only_computes(program: Program) -> None:
     unknown = dict.fromkeys(each.type for each in program.operators if each.type not in operator_functions())
     if unknown:
         raise InputError(f"operators that PaddlePaddle would run and that are not known here: {', '.join(unknown)}")
+
+
+def _linked(source: Source, folder: Path) -> tuple[Path, Path | str]:
+    program, weights = _files(source)
+    places = folder / "program.json", folder / "program.pdiparams"
+    places[0].symlink_to(program)
+    if weights:
+        places[1].symlink_to(weights)
+    return places
 
 
 def _files(source: Source) -> tuple[Path, Path | str]:

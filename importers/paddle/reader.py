@@ -12,6 +12,7 @@ from ..errors import InputError
 from ..message_table import check_texts
 from .wire_schema import enum_name, message_class
 
+NUMBERS = ("bool", "int8", "uint8", "int16", "int32", "int64", "float16", "float32", "float64")
 _NO_TENSORS = ("FEED_MINIBATCH", "FETCH_LIST", "READER", "RAW")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -12,7 +13,7 @@ from ..errors import InputError
 from ..graph_builder import Dim, GraphBuilder
 from .operator_writer import OperatorWriter
 from .operators import operator_functions
-from .reader import Operator, Program, Variable
+from .reader import NUMBERS, Operator, Program, Variable
 
 _SHOWN = 12  # operators in a message
 _IMAGE_SIDES = {2: "height", 3: "width"}
@@ -70,9 +71,10 @@ class _Translation:
         self._program = program
         self._weights = weights
         made = [name for each in operators for names in each.outputs.values() for name in names]
-        self._writes = {name: made.count(name) for name in set(made)} if len(set(made)) < len(made) else {}
-        self._graph = GraphBuilder("paddle", reserved={*made, *program.feeds})
+        self._writes = Counter(made)  # that are still to come
+        self._graph = GraphBuilder("paddle", reserved={*made, *program.feeds} - weights.keys())
         self._tensors: dict[str, str] = {}
+        self._lost: dict[str, str] = {}  # variable that is not written -> what it is
         self._lists: dict[str, list[Dim]] = {}
 
     def feed(self, name: str, given: Sequence[int], size: tuple[int, int] | None) -> None:
@@ -80,17 +82,16 @@ class _Translation:
         variable = self._program.variables.get(name)
         if variable is None or name in self._tensors:
             raise InputError(f"the program does not say what its input {name} is; the file is damaged")
-        try:
-            dtype = helper.np_dtype_to_tensor_dtype(np.dtype(variable.dtype))
-        except (TypeError, KeyError, ValueError):
-            raise InputError(f"the input {name} is {variable.dtype}, which is not supported") from None
+        if variable.dtype not in NUMBERS:
+            raise InputError(f"the input {name} is {variable.dtype}, which is not supported")
+        dtype = helper.np_dtype_to_tensor_dtype(np.dtype(variable.dtype))
         self._tensors[name] = self._graph.input(name, _shape(variable, given, size), dtype)
 
     def add(self, operator: Operator) -> None:
         """Whatever the operator makes."""
-        for name in {name for names in operator.inputs.values() for name in names} - self._tensors.keys():
+        for name in (name for names in operator.inputs.values() for name in names if name not in self._tensors):
             if name not in self._weights:
-                raise InputError(f"{operator.type} reads {name}, which nothing makes; the file is damaged")
+                raise InputError(f"{operator.type} reads {name}, {self._why_not(name)}")
             self._tensors[name] = self._graph.constant(name, self._weights[name])
         outputs = {name: self._name(name) for names in operator.outputs.values() for name in names}
         writer = OperatorWriter(operator, self._graph, self._tensors, outputs, self._lists, self._program.variables)
@@ -104,12 +105,18 @@ class _Translation:
                 raise
             raise writer.error(f"does not fit its inputs ({error})") from error
         self._tensors.update(written)
+        for side, names in operator.outputs.items():
+            self._lost.update((name, f"the {side} of {operator.type}") for name in names if name not in written)
+
+    def _why_not(self, variable: str) -> str:
+        if variable in self._lost:
+            return f"{self._lost[variable]}, which is not supported"
+        return "which nothing makes; the file is damaged"
 
     def _name(self, variable: str) -> str:
         """The tensor that an operator writes a variable to: the last one gets its name."""
-        left = self._writes.get(variable, 1) - 1
-        self._writes[variable] = left
-        is_last = left == 0 and variable not in self._graph
+        self._writes[variable] -= 1
+        is_last = not self._writes[variable] and variable not in self._graph
         return variable if is_last else self._graph.temporary(f"{variable}_before")
 
     def finish(self) -> onnx.ModelProto:
@@ -118,10 +125,10 @@ class _Translation:
         for name in self._program.fetches:
             tensor = self._tensors.get(name)
             if tensor is None:
-                raise InputError(f"nothing makes the output {name}; the file is damaged")
+                raise InputError(f"it gives {name}, {self._why_not(name)}")
             if tensor in ends or tensor in self._program.feeds or self._graph.value(tensor) is not None:
-                copy = f"{name}/output"
-                tensor = self._graph.node("Identity", [tensor], self._graph.temporary(copy), name=copy)
+                copy = name if name not in self._graph else self._graph.temporary(f"{name}/output")
+                tensor = self._graph.node("Identity", [tensor], copy, name=copy)
             ends.append(tensor)
         try:
             return self._graph.finish(ends)

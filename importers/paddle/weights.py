@@ -13,9 +13,10 @@ from pathlib import Path
 import numpy as np
 from google.protobuf.message import DecodeError
 
+from ..data_files import data_file
 from ..errors import InputError
 from .files import HEADER, MOST_DESCRIPTION
-from .reader import Variable
+from .reader import NUMBERS, Variable
 from .wire_schema import enum_name, message_class
 
 
@@ -39,12 +40,7 @@ def read_weights(files: Path | None, variables: Sequence[Variable]) -> dict[str,
 
 
 def _of_its_own_file(folder: Path, variable: Variable) -> np.ndarray:
-    path = folder / variable.name
-    if path.resolve().parent != folder.resolve():
-        raise InputError(f"the weight {variable.name!r} names a file outside its folder; refused")
-    if not path.is_file():
-        raise InputError(f"expected the weight {variable.name} in a file of that name in {folder}, found none")
-    stored = _Stored(path)
+    stored = _Stored(data_file("a weight", variable.name, folder))
     value = stored.tensor(variable)
     stored.check_end(1)
     return value
@@ -104,7 +100,6 @@ def _fits(shape: Sequence[int], declared: Sequence[int]) -> bool:
 
 
 def _numpy(dtype: str, name: str) -> np.dtype:
-    try:
-        return np.dtype(dtype).newbyteorder("<")
-    except TypeError:
-        raise InputError(f"the weight {name} is stored as {dtype}, which is not supported") from None
+    if dtype not in NUMBERS:
+        raise InputError(f"the weight {name} is stored as {dtype}, which is not supported")
+    return np.dtype(dtype).newbyteorder("<")

@@ -10,6 +10,7 @@ import onnx
 import onnxray
 import pytest
 import tiny_paddle
+import tiny_pir
 from onnxray.importers import load
 from onnxray.importers.certificate import BAR, certify, compare_arrays, run_onnx
 from onnxray.importers.errors import InputError
@@ -111,3 +112,27 @@ def test_unknown_operators_are_named_all_at_once(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"not supported: yolo_box \(1\), multiclass_nms3 \(1\); nothing") as caught:
         load(path)
     assert "py_func" not in str(caught.value)
+
+
+def test_a_program_of_paddle_3_is_the_same_network(tmp_path: Path) -> None:
+    _, values = tiny_paddle.small()
+    (tmp_path / "inference.json").write_bytes(tiny_pir.small(values))
+    (tmp_path / "inference.pdiparams").write_bytes(tiny_paddle.stored(values))
+    x = np.random.default_rng(1).normal(size=(2, 3, 7, 9)).astype(np.float32)
+    for opened in ("", "inference.json", "inference.pdiparams"):
+        proto = load(tmp_path / opened)
+        (found,) = run_onnx(proto, {"x": x}, [proto.graph.output[0].name]).values()
+        np.testing.assert_allclose(found, _expected(x, values), rtol=1e-4)
+    assert "Reshape" not in {node.op_type for node in proto.graph.node}  # of the bias, which is stored so
+
+
+@needs_paddle
+@pytest.mark.parametrize("is_new", [False, True])
+def test_small_models_certify(tmp_path: Path, is_new: bool) -> None:
+    path = tiny_paddle.write_small(tmp_path)
+    if is_new:
+        path = tmp_path / "inference.json"
+        path.write_bytes(tiny_pir.small(tiny_paddle.small()[1]))
+    options = {"shapes": {"x": (1, 3, 8, 8)}}
+    certificate = certify(path, None, load(path, **options), options=options)
+    assert certificate.verified and certificate.reference.startswith("PaddlePaddle"), certificate.note

@@ -58,8 +58,8 @@ def hard_swish(op: OperatorWriter) -> None:
     if (threshold, scale, offset) == (6, 6, 3):
         op.emit("HardSwish", [x])
         return
-    if not threshold or not scale:
-        raise op.error(f"its threshold is {threshold} and its scale {scale}; expected others than 0")
+    if threshold <= 0 or not scale:
+        raise op.error(f"its threshold is {threshold} and its scale {scale}; expected numbers above 0")
     gate = op.add("gate", "HardSigmoid", [x], alpha=1 / threshold, beta=offset / threshold)
     gated = op.add("gated", "Mul", [x, gate])
     op.emit("Mul", [gated, op.like("scale", threshold / scale, x)])

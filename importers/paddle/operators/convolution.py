@@ -20,8 +20,9 @@ def borders(op: OperatorWriter, sides: list[Dim], kernel: list[int], strides: li
     if algorithm == "EXPLICIT":
         return both_ends(op, op.ints("paddings", [0] * count), count)
     known = [1 if stride == 1 else side for side, stride in zip(sides, strides, strict=True)]
-    if not all(isinstance(side, int) for side in known):
-        return None
+    is_open = not all(isinstance(side, int) for side in known)
+    if is_open and all(stride <= reach for stride, reach in zip(strides, kernel, strict=True)):
+        return None  # onnxruntime works out wrong ones where strides leave something out
     pairs = [same_padding(*each) for each in zip(op.sizes(known), strides, kernel, strict=True)]
     return [before for before, _ in pairs] + [behind for _, behind in pairs]
 
@@ -52,6 +53,8 @@ def window(op: OperatorWriter, kernel: list[int]) -> dict[str, Any]:
 def convolution(op: OperatorWriter) -> None:
     """Input [N, C, …], Filter [O, C / groups, …]."""
     op.choice("data_format", "NCHW", *FIRST)
+    if op.has("ResidualData") or op.attribute("fuse_activation", ""):
+        raise op.error("it has other operators fused into it, which is not supported")
     kernel = op.sizes(op.shape("Filter")[2:], "Filter")
     bias = [op.tensor("Bias")] if op.has("Bias") else []
     op.emit("Conv", [op.tensor("Input"), op.tensor("Filter"), *bias], output="Output", **window(op, kernel))

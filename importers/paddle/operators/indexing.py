@@ -27,7 +27,7 @@ def cut(op: OperatorWriter) -> None:
     inputs += [op.int_array("axes", axes), op.int_array("steps", op.sizes(bounds["stride"], "steps"))]
     gone = [op.axis(axis, len(op.shape("Input"))) for axis in op.ints("decrease_axis")]
     dims = _cut_list(op, x, bounds) if axes in ([0], [-1]) else None
-    if gone and op.rank() == len(op.shape("Input")) - len(gone):
+    if gone and len(op.declared().shape) == len(op.shape("Input")) - len(gone):
         sliced = op.add("sliced", "Slice", inputs)
         op.emit_list(dims, "Squeeze", [sliced, op.int_array("gone", gone)])
     else:  # in older files one axis stays where all would go

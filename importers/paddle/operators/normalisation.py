@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from ..operator_writer import OperatorWriter
 from .convolution import FIRST
 
@@ -29,7 +27,7 @@ def layer_norm(op: OperatorWriter) -> None:
         sizes = op.sizes(shape[axis:])
         target = op.int_array("weights/shape", sizes)
         count = math.prod(sizes)
-        held = op.tensor("Scale") if op.has("Scale") else op.like("ones", np.ones(count), op.tensor())
+        held = op.tensor("Scale") if op.has("Scale") else op.full("ones", 1, count, op.tensor())
         lists = [held, *([op.tensor("Bias")] if op.has("Bias") else [])]
         weights = [op.add(f"weights/{at}", "Reshape", [each, target]) for at, each in enumerate(lists)]
     op.emit("LayerNormalization", [op.tensor(), *weights], output="Y", axis=axis, epsilon=op.attribute("epsilon", 1e-5))
@@ -37,9 +35,9 @@ def layer_norm(op: OperatorWriter) -> None:
 
 def instance_norm(op: OperatorWriter) -> None:
     """Each channel of each image by itself."""
-    channels = op.sizes(op.shape()[1:2])
+    (channels,) = op.sizes(op.shape()[1:2])
     weights = [
-        op.tensor(side) if op.has(side) else op.like(side, np.full(channels, value), op.tensor())
+        op.tensor(side) if op.has(side) else op.full(side, value, channels, op.tensor())
         for side, value in (("Scale", 1), ("Bias", 0))
     ]
     epsilon = op.attribute("epsilon", 1e-5)
@@ -53,7 +51,7 @@ def group_norm(op: OperatorWriter) -> None:
     if groups < 1:
         raise op.error(f"it has {groups} groups")
     grouped = op.add("grouped", "Reshape", [x, op.int_array("groups", [0, groups, -1])])
-    units = [op.like(role, np.full(groups, value), x) for role, value in (("ones", 1), ("zeros", 0))]
+    units = [op.full(role, value, groups, x) for role, value in (("ones", 1), ("zeros", 0))]
     even = op.add("normalised", "InstanceNormalization", [grouped, *units], epsilon=op.attribute("epsilon", 1e-5))
     steps = [("Mul", "Scale"), ("Add", "Bias")]
     present = [(onnx_op, side) for onnx_op, side in steps if op.has(side)]

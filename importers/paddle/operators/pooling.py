@@ -15,14 +15,28 @@ _MOST_WINDOWS = 64  # of an adaptive pooling, a side, where they are not all of 
 
 
 def pool(op: OperatorWriter) -> None:
-    """Of the whole image, of a number of windows ("adaptive"), or of windows of a size."""
+    """The kind is an attribute."""
     op.choice("data_format", "NCHW", *FIRST)
     kind = op.choice("pooling_type", "", *_KINDS)
+    if kind == "max" and op.attribute("adaptive", False):
+        raise op.error(
+            "adaptive maxima are supported as max_pool2d_with_index, as PaddlePaddle's own layers write them"
+        )
+    _pool(op, kind)
+
+
+def max_with_index(op: OperatorWriter) -> None:
+    """The largest of each window; where it was is not supported."""
+    _pool(op, "max")
+
+
+def _pool(op: OperatorWriter, kind: str) -> None:
+    """Of the whole image, of a number of windows ("adaptive"), or of windows of a size."""
     sides, kernel = list(op.shape()[2:]), op.ints("ksize")
-    adaptive = op.attribute("adaptive", False)
-    if len(kernel) != len(sides) or min(kernel, default=1) < (1 if not op.attribute("global_pooling", False) else -1):
+    whole, adaptive = op.attribute("global_pooling", False), op.attribute("adaptive", False)
+    if not whole and (len(kernel) != len(sides) or min(kernel, default=0) < 1):
         raise op.error(f"its window {kernel} does not fit an input of {len(sides) + 2} dimensions")
-    if op.attribute("global_pooling", False) or (adaptive and set(kernel) == {1}):
+    if whole or (adaptive and set(kernel) == {1}):
         op.emit(f"Global{_KINDS[kind]}", [op.tensor()])
     elif adaptive:
         _adaptive(op, kind, op.sizes(sides), kernel)
@@ -84,17 +98,6 @@ def _part(op: OperatorWriter, kind: str, tensor: str, axis: int, start: int, end
     bounds = [op.int_array(f"{role}/{word}", [at]) for word, at in (("start", start), ("end", end), ("axis", axis))]
     cut = op.add(f"{role}/slice", "Slice", [tensor, *bounds])
     return op.add(role, "ReduceMax" if kind == "max" else "ReduceMean", [cut], axes=[axis], keepdims=1)
-
-
-def max_with_index(op: OperatorWriter) -> None:
-    """The largest of each window; where it was is not supported."""
-    sides, kernel = list(op.shape()[2:]), op.ints("ksize")
-    if op.attribute("adaptive", False) and set(kernel) != {1}:
-        _adaptive(op, "max", op.sizes(sides), kernel)
-    elif op.attribute("global_pooling", False) or op.attribute("adaptive", False):
-        op.emit("GlobalMaxPool", [op.tensor()])
-    else:
-        _windows(op, "max", sides, kernel)
 
 
 OPERATORS = {"pool2d": pool, "pool3d": pool, "max_pool2d_with_index": max_with_index}

@@ -13,6 +13,8 @@ from ..operator_writer import OperatorWriter
 def reduce(op: OperatorWriter, onnx_op: str) -> None:
     """Along some axes or all."""
     x, rank, kept = op.tensor(), len(op.shape()), op.attribute("keep_dim", False)
+    if op.attribute("out_dtype", -1) >= 0 and (kind := op.kind("out_dtype", 5)) != op.dtype(x):
+        x = op.add("cast", "Cast", [x], to=helper.np_dtype_to_tensor_dtype(kind))
     axes = sorted({op.axis(axis, rank) for axis in op.ints("dim")})
     if op.attribute("reduce_all", False) or not axes:
         axes = list(range(rank))
@@ -29,7 +31,7 @@ def mean(op: OperatorWriter) -> None:
 
 def _emit(op: OperatorWriter, onnx_op: str, inputs: list[str], attributes: dict[str, Any], *, to_one: bool) -> None:
     """A single number has one axis in older files, none in newer ones."""
-    if to_one and op.rank() == 1:
+    if to_one and len(op.declared().shape) == 1:
         op.emit("Reshape", [op.add("number", onnx_op, inputs, **attributes), op.int_array("shape", [1])])
     else:
         op.emit(onnx_op, inputs, **attributes)

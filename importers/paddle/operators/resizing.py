@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 
+from ...graph_builder import Dim
 from ..operator_writer import OperatorWriter
 from .convolution import FIRST
 
@@ -24,6 +26,8 @@ def resize(op: OperatorWriter, mode: str, second: bool) -> None:
     elif factors:
         sides = op.shape()[2:]
         if second or all(by == int(by) for by in factors):
+            made = [int(side * by) if isinstance(side, int) else None for side, by in zip(sides, factors, strict=True)]
+            _check_middle(op, made, attributes)
             op.emit("Resize", [op.tensor(), "", op.array("scales", [1, 1, *factors])], **attributes)
         else:
             sizes = [int(side * by) for side, by in zip(op.sizes(sides), factors, strict=True)]
@@ -61,13 +65,22 @@ def _coordinates(op: OperatorWriter, mode: str) -> dict[str, Any]:
     return {"coordinate_transformation_mode": where}
 
 
+def _check_middle(op: OperatorWriter, sides: Sequence[Dim], attributes: dict[str, Any]) -> None:
+    """Raise InputError where one pixel is made of several: PaddlePaddle's is at the edge, ONNX's in the middle."""
+    if attributes["coordinate_transformation_mode"] != "half_pixel":
+        return
+    if any(made == 1 and side != 1 for made, side in zip(sides, op.shape()[2:], strict=True)):
+        raise op.error("it makes one pixel of several, which ONNX does otherwise than PaddlePaddle")
+
+
 def _to_sizes(op: OperatorWriter, sizes: str, attributes: dict[str, Any]) -> None:
     """Sizes of the image's axes; ONNX wants those of images and channels, too."""
     x, value = op.tensor(), op.graph.value(sizes)
-    sides = [None] * (len(op.shape()) - 2) if value is None else [int(side) for side in np.ravel(value)]
+    sides: list[Dim] = [None] * (len(op.shape()) - 2) if value is None else [int(side) for side in np.ravel(value)]
     shape = [*op.shape()[:2], *sides]
     if len(shape) != len(op.shape()):
         raise op.error(f"it has {len(sides)} sizes for {len(op.shape()) - 2} axes")
+    _check_middle(op, sides, attributes)
     whole = op.add("shape", "Concat", [op.add("kept", "Shape", [x], end=2), sizes], axis=0)
     op.emit("Resize", [x, "", "", whole], shape=shape, **attributes)
 

@@ -26,7 +26,11 @@ def reshape(op: OperatorWriter) -> None:
         shape = [dim if isinstance(dim, int) and dim > 0 else None for dim in kept]
         op.emit("Reshape", [x, op.size_tensor("ShapeTensor", "Shape", "shape")], shape=shape)
         return
-    op.emit_list(_list_of_one_axis(op, x, kept), "Reshape", [x, op.int_array("shape", op.sizes(kept))])
+    value, sizes = op.graph.value(x), op.sizes(kept)
+    if value is not None and 0 not in sizes:  # a weight
+        op.store(value.reshape(sizes))
+        return
+    op.emit_list(_list_of_one_axis(op, x, kept), "Reshape", [x, op.int_array("shape", sizes)])
 
 
 def _list_of_one_axis(op: OperatorWriter, x: str, target: list[Dim]) -> list[Dim] | None:
@@ -66,7 +70,11 @@ def squeeze(op: OperatorWriter) -> None:
     """Without some axes of one, those of other sizes stay; or without all of them."""
     x, shape = op.tensor(), op.shape()
     wanted = {op.axis(axis, len(shape)) for axis in op.ints("axes")}
-    axes = [axis for axis, dim in enumerate(shape) if (dim in (1, None) if axis in wanted else dim == 1 and not wanted)]
+    axes = [
+        axis
+        for axis, dim in enumerate(shape)
+        if (dim == 1 or not isinstance(dim, int) if axis in wanted else dim == 1 and not wanted)
+    ]
     if axes:
         op.emit_list(op.known(x), "Squeeze", [x, op.int_array("axes", axes)])
     else:

@@ -6,20 +6,21 @@ import math
 from typing import Any
 
 import numpy as np
-from onnx import TensorProto, helper
+from onnx import helper
 
 from ..operator_writer import OperatorWriter
 
-_LARGEST = 1 << 22  # numbers that are written out
+_LARGEST = 1 << 12  # numbers that are written out
 
 
 def shape_of(op: OperatorWriter) -> None:
     """The sizes of the input."""
     x, dims = op.tensor("Input"), op.dims(op.tensor("Input"))
+    kind = np.dtype(np.int64 if op.declared().dtype == "int64" else np.int32)
     if all(isinstance(dim, int) for dim in dims):
-        op.store(np.array(dims, np.int32))
+        op.store(np.array(dims, kind))
         return
-    op.emit("Cast", [op.add("sizes", "Shape", [x])], to=TensorProto.INT32)
+    op.emit("Cast", [op.add("sizes", "Shape", [x])], to=helper.np_dtype_to_tensor_dtype(kind))
     op.learn(dims)
 
 
@@ -29,17 +30,16 @@ def fill(op: OperatorWriter) -> None:
         raise op.error("its value is a tensor, which is not supported")
     kind, dims = op.kind("dtype", 5), op.size_list("ShapeTensorList", "ShapeTensor", "shape")
     number = _number(op, kind)
-    if all(isinstance(dim, int) for dim in dims):
-        sizes = op.sizes(dims)
-        if min(sizes, default=1) < 0 or math.prod(sizes) > _LARGEST:
-            raise op.error(f"its result of shape {sizes} cannot be written")
+    sizes = [dim for dim in dims if isinstance(dim, int)]
+    if min(sizes, default=0) < 0:
+        raise op.error(f"its shape is {dims}")
+    if len(sizes) == len(dims) and math.prod(sizes) <= _LARGEST:
         op.store(np.full(sizes, number, kind))
         return
     value = helper.make_tensor("value", helper.np_dtype_to_tensor_dtype(kind), [1], [number])
     shape = [dim if isinstance(dim, int) else None for dim in dims]
-    op.emit(
-        "ConstantOfShape", [op.size_tensor("ShapeTensorList", "ShapeTensor", "shape")], value=value, shape=shape
-    )  # fmt: skip
+    target = op.size_tensor("ShapeTensorList", "ShapeTensor", "shape")
+    op.emit("ConstantOfShape", [target], value=value, shape=shape)
 
 
 def _number(op: OperatorWriter, kind: np.dtype) -> float:
@@ -54,15 +54,13 @@ def fill_batch(op: OperatorWriter) -> None:
     place = op.axis(op.attribute("output_dim_idx", 0), len(sizes))
     source = op.axis(op.attribute("input_dim_idx", 0), len(op.shape("Input")))
     side = op.shape("Input")[source]
-    sizes[place] = 1
-    if min(sizes) < 1 or math.prod(sizes) > _LARGEST:
-        raise op.error(f"its result of shape {sizes} cannot be written")
-    held = op.array("value", np.full(sizes, _number(op, kind), kind), kind)
-    parts = [np.array(sizes[:place]), np.array(sizes[place + 1 :])]
-    names = [op.array(role, part, np.int64) for role, part in zip(("before", "behind"), parts, strict=True)]
+    before, behind = sizes[:place], sizes[place + 1 :]
+    if min(*before, *behind, 0) < 0:
+        raise op.error(f"its shape is {sizes}")
     length = op.add("side", "Shape", [op.tensor("Input")], start=source, end=source + 1)
-    target = op.add("shape", "Concat", [names[0], length, names[1]], axis=0)
-    op.emit("Expand", [held, target], shape=[*sizes[:place], side, *sizes[place + 1 :]])
+    parts = [op.int_array("before", before), length, op.int_array("behind", behind)]
+    target = op.add("shape", "Concat", parts, axis=0)
+    op.emit("Expand", [op.array("value", _number(op, kind), kind), target], shape=[*before, side, *behind])
 
 
 def fill_like(op: OperatorWriter) -> None:
@@ -78,7 +76,7 @@ def assigned(op: OperatorWriter) -> None:
     kind, sizes = op.kind("dtype", 5), op.ints("shape")
     names = ("values", f"{kind.name}_values", {"float32": "fp32_values"}.get(kind.name, ""))
     held: Any = next((values for name in names if (values := op.operator.attributes.get(name))), [])
-    if not isinstance(held, list) or len(held) != math.prod(sizes):
+    if not isinstance(held, list) or min(sizes, default=0) < 0 or len(held) != math.prod(sizes):
         raise op.error(f"it does not hold the numbers of its shape {sizes}")
     op.store(np.array(held).astype(kind).reshape(sizes))
 
@@ -100,13 +98,8 @@ def same(op: OperatorWriter) -> None:
 
 def count_up(op: OperatorWriter) -> None:
     """From a start to an end in steps."""
-    ends = [op.value(side) for side in ("Start", "End", "Step")]
-    if any(value is None or value.size != 1 for value in ends):
-        raise op.error("its ends are computed, which is not supported")
-    start, end, step = (value.ravel()[0] for value in ends if value is not None)
-    if not step or not 0 <= (end - start) / step < _LARGEST:
-        raise op.error(f"it counts from {start} to {end} in steps of {step}")
-    op.store(np.arange(float(start), float(end), float(step)).astype(op.dtype(op.tensor("Start"))))
+    ends = [op.add(side, "Squeeze", [op.tensor(side)]) for side in ("Start", "End", "Step")]
+    op.emit("Range", ends, shape=[None])
 
 
 OPERATORS = {
@@ -117,6 +110,7 @@ OPERATORS = {
     "fill_zeros_like": fill_like,
     "assign_value": assigned,
     "assign": same,
+    "share_data": same,
     "cast": cast,
     "range": count_up,
 }
