@@ -113,6 +113,13 @@ IMPORTERS: dict[str, Importer] = {  # tried in this order: what has a magic numb
         companion="pdmodel or pdiparams",
         needs=("shapes", "size"),
     ),
+    "caffe2": Importer(
+        "caffe2",
+        (".pb", ".pbtxt"),
+        "is_caffe2",
+        companion="init_net or predict_net",
+        needs=("shapes", "size"),
+    ),
     "coreml": Importer("coreml", (".mlmodel",), "is_coreml"),
     "mxnet": Importer(
         "mxnet",

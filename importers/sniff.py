@@ -109,6 +109,13 @@ def is_coreml(path: Path) -> bool:
     return is_core_ml(kinds) and bool(kinds & NEURAL_NETWORKS)
 
 
+def is_caffe2(path: Path) -> bool:
+    """A net of operators, binary or text: predict_net or init_net."""
+    from .caffe2.kinds import is_net
+
+    return is_net(path)
+
+
 def is_tflite(path: Path) -> bool:
     """A FlatBuffer with TensorFlow Lite's identifier."""
     with path.open("rb") as file:

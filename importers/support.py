@@ -122,6 +122,13 @@ SUPPORT: Mapping[str, Support] = {
         witness="none: only Apple's systems run it",
         tried="SINet",
     ),
+    "caffe2": Support(
+        title="Caffe2",
+        reads="predict_net (binary or text) with init_net, orders NCHW and NHWC",
+        refuses="8-bit operators, detectors', recurrent ones; weights that are drawn at random",
+        witness="none: no Python of today has it",
+        tried="a public MNIST network (by hand); 2,800 random operators",
+    ),
 }
 
 

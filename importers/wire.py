@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -35,6 +37,16 @@ def start_of_first(head: bytes, number: int = 1) -> bytes:
         return b""
     length = next((at for at in range(1, 11) if head[at : at + 1] < b"\x80"), 10)
     return head[length + 1 : length + 4]
+
+
+def fields_of(data: bytes) -> Iterator[tuple[int, int, bytes]]:
+    """(number, wire type, value) of each field of a message, or of its start; numbers without their value."""
+    file = io.BytesIO(data)
+    while tag := _varint(file):
+        length = _length(file, tag & 7)
+        if length is None or tag >> 3 == 0:
+            return
+        yield tag >> 3, tag & 7, file.read(min(length, len(data)))
 
 
 def _length(file: BinaryIO, wire: int) -> int | None:
