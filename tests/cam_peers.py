@@ -22,7 +22,7 @@ LAYERS: dict[str, Callable[[Any], nn.Module]] = {
     "googlenet": lambda module: module.inception5b,
     "densenet121": lambda module: module[1],
     "mobilenet_v2": lambda module: module.features[18],
-    "vit_b_16": lambda module: module.encoder.layers[-1].ln_1,
+    "vit_s_16": lambda module: module.encoder.layers[-1].ln_1,
 }
 CLASS = 3
 
@@ -73,7 +73,7 @@ def peer(name: str, folder: Path, count: int = 2) -> Peer:
 
 def peer_map(method: str, name: str, peer: Peer) -> np.ndarray:  # [n, h, w]
     """pytorch-grad-cam's map of CLASS."""
-    transform = _planes if name == "vit_b_16" else None
+    transform = _planes if name == "vit_s_16" else None
     layer = LAYERS[name](peer.module)
     return layer_map(method, peer.module, layer, peer.inputs, [CLASS] * len(peer.pictures), transform)
 

@@ -78,6 +78,7 @@ ARCHITECTURES: dict[str, Architecture] = {
     "regnet_y_400mf": Architecture(lambda models: models.regnet_y_400mf(), 64),
     "convnext_tiny": Architecture(lambda models: models.convnext_tiny(), 96),
     "vit_b_16": Architecture(lambda models: models.vit_b_16(image_size=96), 96),
+    "vit_s_16": Architecture(lambda models: models.VisionTransformer(96, 16, 4, 6, 384, 1536), 96),  # of four blocks
     "swin_t": Architecture(lambda models: models.swin_t(), 224),  # smaller maps have no shifted windows
     "maxvit_t": Architecture(lambda models: models.maxvit_t(), 224),  # windows of 7 must fit every stage
     "fcn_resnet50": Architecture(lambda models: models.segmentation.fcn_resnet50(**_HEADS), 64),

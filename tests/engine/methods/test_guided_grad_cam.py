@@ -47,7 +47,7 @@ def test_against_captum(name: str, tmp_path_factory: pytest.TempPathFactory) -> 
     assert relative(guided_grad_cam(peers.model, peers.pictures, target=CLASS).raw, expected) <= RELATIVE
 
 
-@pytest.mark.parametrize("name", ["resnet18", "googlenet", "mobilenet_v2", "vit_b_16"])
+@pytest.mark.parametrize("name", ["resnet18", "googlenet", "mobilenet_v2", "vit_s_16"])
 def test_against_a_replica(name: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Grad-CAM by torch's own autograd at a hooked module, times guided gradients at every kind of activation."""
     peers = peer(name, tmp_path_factory.getbasetemp())
@@ -58,7 +58,7 @@ def test_against_a_replica(name: str, tmp_path_factory: pytest.TempPathFactory) 
     hook.remove()
     (gradient,) = torch.autograd.grad(score, kept[0])
     features = kept[0]
-    if name == "vit_b_16":
+    if name == "vit_s_16":
         features, gradient = (value[:, 1:].unflatten(1, (6, 6)).movedim(-1, 1) for value in (features, gradient))
     coarse = (gradient.mean((2, 3), keepdim=True) * features).sum(1, keepdim=True).relu()
     large = torch.nn.functional.interpolate(coarse, size=peers.inputs.shape[2:], mode="bilinear")

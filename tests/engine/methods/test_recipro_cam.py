@@ -17,12 +17,12 @@ from onnxray.importers.errors import InputError
 from tolerances import assert_close
 
 
-@pytest.mark.parametrize("name", ["resnet18", "googlenet", "vit_b_16"])
+@pytest.mark.parametrize("name", ["resnet18", "googlenet", "vit_s_16"])
 def test_against_torch_with_a_hook_that_masks(name: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     """One place after the other; a class token stays, and what goes round the layer (of ViT the residual)."""
     file = networks.exported(name, "legacy", tmp_path_factory.getbasetemp(), any_batch=True)
     model = onnxray.load(file, mean=(110.0,), scale=(1 / 55,), resize="stretch", channel_order="RGB")
-    tokens = name == "vit_b_16"
+    tokens = name == "vit_s_16"
     module, images = networks.network(name), pictures(1 if tokens else 2, networks.ARCHITECTURES[name].size)
     batch = torch.tensor(np.concatenate([prepare(p, model.spec, (1, 3, *p.shape[:2])) for p in images]))
     found = recipro_cam(model, images, target=3)
