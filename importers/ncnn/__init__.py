@@ -35,7 +35,7 @@ def read(
 
     param, weights = find_pair(path, companion)
     proto, heads = read_model(param, weights, shapes or {}, checked({"size": size}).get("size"))
-    write_input_spec(proto, input_spec(proto, param))
+    write_input_spec(proto, input_spec(proto, param, heads))
     write_heads(proto, heads)
     write_source(proto, [param, weights], "ncnn")
     return proto
