@@ -14,7 +14,7 @@ from mxnet_zoo import export
 from onnxray.importers import load
 from onnxray.importers.certificate import certify
 
-NETWORKS = os.environ.get("ONNXRAY_MXNET_ZOO", "squeezenet1.1:224 mobilenetv2_0.25:96 resnet18_v2:64").split()
+NETWORKS = os.environ.get("ONNXRAY_MXNET_ZOO", "squeezenet1.1:224 mobilenetv2_0.25:96").split()
 
 
 @pytest.mark.parametrize("network", NETWORKS)
