@@ -95,8 +95,19 @@ def correct_keras() -> None:
     from keras.src.ops import nn
 
     _correct_average_pooling()
+    _correct_variance()
     # It would hand LayerNormalization over axes in the middle to torch, which takes the last ones.
     nn.is_continuous_axis = lambda axis: False
+
+
+def _correct_variance() -> None:
+    """Keras takes E[x²] - E[x]², which is mostly rounding where numbers differ little."""
+    from keras.src.backend.torch import nn
+
+    def moments(x: Any, axes: Any, keepdims: bool = False, synchronized: bool = False) -> Any:
+        return x.mean(axes, keepdim=keepdims), x.var(axes, correction=0, keepdim=keepdims)
+
+    nn.moments = moments
 
 
 def _correct_average_pooling() -> None:
