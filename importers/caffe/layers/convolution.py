@@ -51,7 +51,7 @@ def _convolve(layer: LayerWriter, op: str, channels: int, group: int) -> None:
         layer.emit(
             op,
             [layer.inputs[index], *weights.values()],
-            top=index,
+            output=index,
             kernel_shape=kernel,
             strides=spatial(layer, param, "stride", axes, 1),
             pads=[*pads, *pads],

@@ -38,7 +38,7 @@ def slice_(layer: LayerWriter) -> None:
 def split(layer: LayerWriter) -> None:
     """The same blob under several names."""
     for top in range(len(layer.outputs)):
-        layer.emit("Identity", layer.inputs, top=top)
+        layer.emit("Identity", layer.inputs, output=top)
 
 
 def flatten(layer: LayerWriter) -> None:
