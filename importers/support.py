@@ -86,8 +86,9 @@ SUPPORT: Mapping[str, Support] = {
     ),
     "darknet": Support(
         title="Darknet",
-        reads="cfg with weights of YOLO v1 to v4, tiny, fastest; `--first-layers` for weights of a backbone",
-        refuses="recurrent layers; weights whose length does not fit the cfg",
+        reads="cfg with weights of versions 0.1 and later: YOLO v1 to v4, tiny, fastest, classifiers; weights of a "
+        "backbone with `--first-layers`; boxes with `predict --detect`",
+        refuses="recurrent layers, Gaussian_yolo, binary convolutions, class trees",
         witness="OpenCV",
         install="onnxray[verify]",
         tried="Yolo-Fastest",
@@ -95,22 +96,23 @@ SUPPORT: Mapping[str, Support] = {
     "ncnn": Support(
         title="NCNN",
         reads="`.param`, text or binary, with `.bin`: floats, half precision, 8 bits",
-        refuses="custom and recurrent layers",
+        refuses="recurrent and ROI layers, deformable convolutions, layers of your own",
         witness="NCNN",
         install="onnxray[ncnn]",
-        tried="SqueezeNet 1.1, UltraFace, Yolo-Fastest",
+        tried="SqueezeNet 1.1, UltraFace, Yolo-Fastest; 2,000 random layers",
     ),
     "mxnet": Support(
         title="MXNet",
-        reads="symbols of 0.8 to 1.9 with parameters in every form of NDArray",
-        refuses="custom, recurrent and control-flow operators",
+        reads="symbols of 0.8 to 1.9 with parameters in every form of NDArray; Gluon's exports",
+        refuses="Custom, quantised and recurrent operators, detectors but SSD, control flow, sparse arrays, MXNet 2",
         witness="MXNet 1.9, in the Python that ONNXRAY_MXNET_PYTHON names",
-        tried="MTCNN",
+        tried="MTCNN, eight networks of Gluon's zoo, 2,000 random ones",
     ),
     "paddle": Support(
         title="PaddlePaddle",
-        reads="programs for inference (`.pdmodel`, `__model__`) with their weights, in one file or many",
-        refuses="PIR programs of PaddlePaddle 3, loops, 8-bit operators",
+        reads="programs for inference of versions 1 to 3 (`.pdmodel`, `__model__`, PIR's `.json`), weights in one file "
+        "or many",
+        refuses="loops and branches, 8-bit operators, deformable convolutions",
         witness="PaddlePaddle",
         install="onnxray[paddle]",
         tried="PP-OCR cls and rec",
