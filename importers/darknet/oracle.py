@@ -46,7 +46,8 @@ def reference(source: Source, proto: onnx.ModelProto, names: Sequence[str]) -> R
     """
     opencv = opencv_version("comparing with an independent Darknet reader")
     feeds = sample_inputs(proto)
-    places = {layer.name: name for layer in source.layers if (name := opencv_name(layer))}
+    layers = [layer for layer in source.layers if not _is_of_map(layer, proto)]
+    places = {layer.name: name for layer in layers if (name := opencv_name(layer))}
     wanted = [name for name in names if name in places]
     with tempfile.TemporaryDirectory() as folder:
         files, reads = _files(source, proto, Path(folder))
@@ -56,6 +57,13 @@ def reference(source: Source, proto: onnx.ModelProto, names: Sequence[str]) -> R
             raise InputError(f"OpenCV {opencv} cannot run this network ({error})") from None
     keys = {name: f"{index}/0" for index, name in enumerate(wanted)}
     return Reference(f"OpenCV {opencv}", reads, feeds, {name: found[key] for name, key in keys.items() if key in found})
+
+
+def _is_of_map(layer: Section, proto: onnx.ModelProto) -> bool:
+    """Whether it is a softmax of a whole map, of which OpenCV takes one at each place."""
+    rows = {node.input[0] for node in proto.graph.node if layer.type == "softmax" and node.name == f"{layer.name}/row"}
+    shapes = [value.type.tensor_type.shape.dim for value in proto.graph.value_info if value.name in rows]
+    return any(dim.dim_value > 1 for dims in shapes for dim in dims[2:])
 
 
 def _files(source: Source, proto: onnx.ModelProto, folder: Path) -> tuple[tuple[Path, Path], str]:
@@ -92,7 +100,8 @@ def _activation(layer: Section) -> str:
 
 def opencv_name(layer: Section) -> str:
     """What OpenCV calls what a layer makes; "" where it has no such thing."""
-    if layer.type not in _NAMES or (layer.type == "softmax" and {"groups", "temperature"} & layer.options.keys()):
+    is_plain = layer.integer("groups", 1) == 1 == layer.number("temperature", 1)
+    if layer.type not in _NAMES or (layer.type == "softmax" and not is_plain):
         return ""  # it takes every softmax for one of the whole row at temperature 1
     activation = _activation(layer)
     if activation != "linear":

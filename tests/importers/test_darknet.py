@@ -49,7 +49,8 @@ NETWORKS: dict[str, str] = {
     "squeeze and excite": conv(4) + section("avgpool") + conv(4, 1, "logistic")
     + section("scale_channels", **{"from": -3}) + conv(4, activation="logistic") + section("sam", **{"from": -2}),
     "classifier": conv(4, stride=4) + section("connected", output=7, activation="relu")
-    + section("dropout") + section("connected", output=5, activation="linear") + section("softmax") + section("cost"),
+    + section("dropout") + section("connected", output=5, activation="linear") + section("softmax", groups=1)
+    + section("cost"),
 }  # fmt: skip
 
 
@@ -224,8 +225,9 @@ def test_what_opencv_gets_wrong_or_lacks_is_left_out(tmp_path: Path) -> None:
     assert "the first 2 layers" in certificate.reads and not certificate.failed
     assert {row.name for row in certificate.inner} == {"convolutional_0", "convolutional_1"}
     assert certificate.missing == ("convolutional_3",) and not certificate.verified
-    path, _ = write(tmp_path, cfg(section("softmax", temperature=3)))
-    assert certify(path, None, onnxray.load(path).proto).missing == ("softmax_0",)
+    for layers in (section("avgpool") + section("softmax", temperature=3), conv(4) + section("softmax")):
+        path, _ = write(tmp_path, cfg(layers))
+        assert certify(path, None, onnxray.load(path).proto).missing == ("softmax_1",)
     path, _ = write(tmp_path, cfg(section("local", filters=2, size=3, stride=1)))
     assert (
         "OpenCV does not know this network's first layer, [local]" in certify(path, None, onnxray.load(path).proto).note
