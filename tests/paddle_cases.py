@@ -12,6 +12,15 @@ import paddle_references as references
 import tiny_paddle
 
 Array = np.ndarray
+# What else these make in training; PaddlePaddle wants room for it.
+BESIDE = {
+    "batch_norm": ("MeanOut", "VarianceOut", "SavedMean", "SavedVariance"),
+    "layer_norm": ("Mean", "Variance"),
+    "group_norm": ("Mean", "Variance"),
+    "instance_norm": ("SavedMean", "SavedVariance"),
+    "lrn": ("MidOut",),
+    "norm": ("Norm",),
+}
 
 
 @dataclass
@@ -68,7 +77,11 @@ class Case:
             parts = values if isinstance(values, list) else [values]
             made[side] = [f"{side}{at}" for at in range(len(self.expected), len(self.expected) + len(parts))]
             self.expected.update(zip(made[side], parts, strict=True))
-        self.steps.append(tiny_paddle.step(kind, inputs, made, **attributes))
+        for side in BESIDE.get(kind, ()):  # MeanOut is Mean itself
+            same = inputs.get(side.removesuffix("Out"), f"{side} of no use")
+            made[side] = [same] if isinstance(same, str) else list(same)
+        said = {key: value for key, value in attributes.items() if value != []}  # which has no type in the file
+        self.steps.append(tiny_paddle.step(kind, inputs, made, **said))
 
     def write(self, folder: Path, name: str) -> Path:
         """Its files; in some the number and the sides of images stay open."""

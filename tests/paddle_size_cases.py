@@ -16,10 +16,8 @@ def resized_like(case: Case) -> None:
     """To the sides of another image, which `shape` and `slice` tell."""
     image, other = case.image(side=4), case.feed(case.numbers(1, 1, 8, 8), "y")
     case.step("shape", {"Input": "y"}, {"Out": np.array(other.shape, np.int32)})
-    case.steps.append(
-        tiny_paddle.step("slice", {"Input": "Out0"}, {"Out": "sides"}, axes=[0], starts=[2], ends=[4], decrease_axis=[])
-    )
-    said = {"out_h": -1, "out_w": -1, "scale": [], "align_corners": False, "align_mode": 1, "data_layout": "NCHW"}
+    case.steps.append(tiny_paddle.step("slice", {"Input": "Out0"}, {"Out": "sides"}, axes=[0], starts=[2], ends=[4]))
+    said = {"out_h": -1, "out_w": -1, "align_corners": False, "align_mode": 1, "data_layout": "NCHW"}
     names = {"X": "x", "OutSize": "sides"}
     case.steps.append(tiny_paddle.step("nearest_interp_v2", names, {"Out": "large"}, interp_method="nearest", **said))
     rows, columns = (np.arange(8) * side // 8 for side in image.shape[2:])
@@ -31,14 +29,14 @@ def half_of_the_channels(case: Case) -> None:
     image = case.image(channels=2 * case.integer(1, 3))
     case.steps += [
         tiny_paddle.step("shape", {"Input": "x"}, {"Out": "sizes"}),
-        tiny_paddle.step("slice", {"Input": "sizes"}, {"Out": "all"}, axes=[0], starts=[1], ends=[2], decrease_axis=[]),
+        tiny_paddle.step("slice", {"Input": "sizes"}, {"Out": "all"}, axes=[0], starts=[1], ends=[2]),
         tiny_paddle.step("fill_constant", {}, {"Out": "two"}, shape=[1], value=2.0, dtype=2),
         tiny_paddle.step("elementwise_floordiv", {"X": "all", "Y": "two"}, {"Out": "half"}, axis=-1),
         tiny_paddle.step("cast", {"X": "half"}, {"Out": "long"}, in_dtype=2, out_dtype=3),
     ]
     result = image[:, : image.shape[1] // 2]
     names = {"Input": "x", "EndsTensor": "long"}
-    case.step("slice", names, {"Out": result}, axes=[1], starts=[0], ends=[-1], decrease_axis=[], infer_flags=[-1])
+    case.step("slice", names, {"Out": result}, axes=[1], starts=[0], ends=[-1], infer_flags=[-1])
 
 
 def written_out(case: Case) -> None:
