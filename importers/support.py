@@ -91,7 +91,7 @@ SUPPORT: Mapping[str, Support] = {
         refuses="recurrent layers, Gaussian_yolo, binary convolutions, class trees",
         witness="OpenCV",
         install="onnxray[verify]",
-        tried="Yolo-Fastest",
+        tried="Yolo-Fastest; Darknet's own cfgs with random weights",
     ),
     "ncnn": Support(
         title="NCNN",
