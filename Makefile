@@ -61,13 +61,13 @@ browser:
 	{ test "$$(id -u)" = 0 && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } \
 	|| echo "no Chromium on PATH: the report's browser tests are skipped (apt install chromium)"
 
-# The node tests of three older onnx releases, which lie in their wheels: data for tests, never installed.
 # TensorFlow.js, which layers-models and graph-models are compared with. Without Node, or npm's registry, that is skipped.
 tfjs: | .venv/installed
 	@test -d .venv/tfjs/node_modules || { command -v npm >/dev/null \
 		&& npm install --silent --no-audit --no-fund --prefix .venv/tfjs $(TFJS:%=@tensorflow/%@4.22.0); } \
 	|| echo "no TensorFlow.js (apt install nodejs npm): tests that run it are skipped"
 
+# The node tests of three older onnx releases, which lie in their wheels: data for tests, never installed.
 node-cases: .venv/node_cases/1.8.1 .venv/node_cases/1.12.0 .venv/node_cases/1.15.0
 .venv/node_cases/%: | .venv/installed
 	mkdir -p $@.partial
