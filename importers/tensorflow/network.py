@@ -154,6 +154,8 @@ class _Flattening:
             passed = [self._add(f"{deeper}switch", "Switch", [tensor, inputs[0]]) for tensor in inputs[1:]]
             body = [_output(name, side) for name in passed]
             branches.append(self._body(node.attributes.get(attribute), body, deeper, depth))
+        if len(branches[0]) != len(branches[1]):
+            raise InputError(f"node {node.name}: its branches have {len(branches[0])} and {len(branches[1])} outputs")
         return [
             self._add(f"{deeper}choice", CHOICE, [inputs[0], then, other])
             for then, other in zip(*branches, strict=True)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tiny_caffe
 import tiny_models
-from onnxray.importers import load
+from onnxray.importers import load, opencv_version
 from onnxray.importers.caffe import oracle
 from onnxray.importers.caffe.source import open_source
 from onnxray.importers.certificate import (
@@ -99,7 +99,7 @@ def test_onnx_needs_no_certificate(tmp_path: Path) -> None:
 
 def test_without_opencv_it_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text, binary = tiny_caffe.write(tmp_path, tiny_caffe.deploy(CONV, IMAGE))
-    monkeypatch.setattr(oracle, "find_spec", lambda name: None)
+    monkeypatch.setattr(opencv_version, "find_spec", lambda name: None)
     certificate = certify(binary, text, load(binary))
     assert not certificate.verified
     assert 'pip install "onnxray[verify]"' in certificate.note
