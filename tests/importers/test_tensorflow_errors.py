@@ -33,6 +33,19 @@ def test_a_branch_by_what_the_network_computes_is_named(tmp_path: Path) -> None:
         onnxray.load(write(tmp_path / "net.pb", net))
 
 
+def test_branches_of_unlike_outputs_are_refused(tmp_path: Path) -> None:
+    net = small()
+    for name in ("one", "two"):
+        function = with_function(net, name, output="made:y:0")
+        function.node_def.add(name="made", op="Neg", input=["a"]).attr.add(key="T").value.type = 1
+    function.signature.output_arg.add(name="more", type=1)
+    function.ret.add(key="more", value="made:y:0")
+    flag = net.node("Equal", [net.ints(1), net.ints(2)], T="INT32")
+    call(net, "StatelessIf", [flag, "answer"], "end", then_branch="one", else_branch="two")
+    with pytest.raises(InputError, match="node end: its branches have 1 and 2 outputs"):
+        onnxray.load(write(tmp_path / "net.pb", net))
+
+
 def test_loops_are_refused(tmp_path: Path) -> None:
     net = small()
     net.node("Merge", ["answer", "next"], "merge", T="FLOAT32")
