@@ -136,6 +136,7 @@ def arrays(layer: str, blobs: Iterable[Any]) -> list[np.ndarray]:
     return [array(blob, f"layer {layer}") for blob in blobs]
 
 
+_MOST = 1 << 48  # numbers
 _RAW_TYPES = {0: np.float64, 1: np.float32, 2: np.float16}  # NVIDIA's and OpenCV's compact blobs
 
 
@@ -150,6 +151,8 @@ def array(blob: Any, where: str) -> np.ndarray:
     values = _values(blob)
     if values.size != math.prod(shape):
         raise InputError(f"{where}: a weight of shape {list(shape)} holds {values.size} numbers")
+    if math.prod(filter(None, shape)) >= _MOST:  # also of no numbers: NumPy multiplies the sides that are not 0
+        raise InputError(f"{where}: a weight has the impossible shape {list(shape)}")
     return values.reshape(shape)
 
 

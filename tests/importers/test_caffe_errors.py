@@ -78,6 +78,15 @@ def test_a_blob_that_holds_too_few_numbers(tmp_path: Path) -> None:
         caffe.read(text, binary)
 
 
+def test_an_empty_blob_of_vast_sides(tmp_path: Path) -> None:
+    text, binary = tiny_caffe.write(tmp_path, tiny_caffe.deploy(CONV, IMAGE))
+    net = message_class("Net")()
+    net.layer.add(name="conv1").blobs.add().shape.dim.extend([0, 1 << 40, 1 << 40])
+    binary.write_bytes(net.SerializeToString())
+    with pytest.raises(InputError, match="layer conv1: a weight has the impossible shape"):
+        caffe.read(text, binary)
+
+
 def test_unknown_types_are_all_named_with_their_layers(tmp_path: Path) -> None:
     layers = "\n".join(
         [
